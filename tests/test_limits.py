@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.flatten import flatten_event
+from transforms.limits import MAX_KEY_BYTES, Limits, decode_deep, is_too_deep
+from transforms.records import MalformedRecord
+
+PLENTY = 1 << 20
+
+
+def nested(levels: int, inner: Any = 1) -> dict[str, Any]:
+    event: Any = inner
+    for _ in range(levels):
+        event = {'k': event}
+    return event  # type: ignore[no-any-return]
+
+
+def outcome(event: dict[str, Any], limits: Limits) -> object:
+    try:
+        return limits.measure(event, flatten_event)
+    except MalformedRecord as error:
+        return error.code, error.message
+
+
+def code(event: dict[str, Any], record_bytes: int = PLENTY) -> object:
+    given = outcome(event, Limits(record_bytes))
+    return given[0] if isinstance(given, tuple) else 'good'
+
+
+@pytest.mark.parametrize(('event', 'expected'), [
+    (nested(64), 'good'), (nested(65), 'too-deep'), (nested(63, {}), 'good'), (nested(63, []), 'good'),
+    (nested(64, {}), 'too-deep'), (nested(64, []), 'too-deep'), (nested(63, [1]), 'good'),
+    (nested(63, [[]]), 'too-deep'), ({'a': 1, 'b': [nested(63)]}, 'too-deep')])
+def test_a_container_at_level_65_is_too_deep_even_an_empty_one(event: dict[str, Any], expected: str) -> None:
+    assert code(event) == expected
+    assert is_too_deep(event) == (expected == 'too-deep')
+
+
+@pytest.mark.parametrize(('event', 'expected'), [
+    ({'k' * 1024: 1}, 'good'), ({'k' * 1025: 1}, 'key-too-long'),
+    ({'é' * 512: 1}, 'good'), ({'é' * 513: 1}, 'key-too-long'),
+    ({'😀' * 256: 1}, 'good'), ({'😀' * 257: 1}, 'key-too-long'),
+    ({'a' * 500: {'b' * 523: 1}}, 'good'), ({'a' * 500: {'b' * 524: 1}}, 'key-too-long'),
+    ({'a' * 1023: {'': 1}}, 'good'), ({'a' * 1024: {'': 1}}, 'key-too-long'), ({'a' * 1024: {}}, 'good'),
+    ({'a' * 1022: [1]}, 'good'), ({'a' * 1023: [1]}, 'key-too-long')])
+def test_a_flattened_key_has_at_most_1024_bytes(event: dict[str, Any], expected: str) -> None:
+    assert code(event) == expected
+
+
+def test_messages_say_the_limit_and_nothing_of_the_event() -> None:
+    large = {'a': {'b' * 900: dict.fromkeys(map(str, range(200)))}}
+
+    assert outcome(nested(65), Limits(0)) == ('too-deep', 'nested deeper than 64 levels')
+    assert outcome({'k' * 1025: 1}, Limits(0)) == ('key-too-long', 'a flattened key is longer than 1024 bytes')
+    assert outcome(large, Limits(0)) == (
+        'output-too-large', 'the lines of the record pass 16 times its size and 64 KiB')
+
+
+def test_the_members_of_a_container_are_charged_with_their_prefix() -> None:
+    event = {'a': {'b' * 96: dict.fromkeys(map(str, range(1000)))}}  # 1 x ('a_' + 4) + 1,000 x ('a_bbb..._' + 4)
+
+    assert code(event, 2341) == 'output-too-large'  # 103,006 of 16 x 2,341 + 65,536 = 102,992
+    assert code(event, 2342) == 'good'
+
+
+def test_the_document_that_passes_the_output_limit_and_all_after_it_are_refused() -> None:
+    large = {'a' * 100: dict.fromkeys(map(str, range(400)))}  # 400 x 105
+    limits = Limits(0)  # 65,536
+
+    assert outcome(large, limits) == flatten_event(large)
+    assert [code for code, _ in (outcome(large, limits), outcome({}, limits))] == ['output-too-large'] * 2
+
+
+def test_a_document_refused_for_another_reason_takes_nothing_from_the_others() -> None:
+    filler = dict.fromkeys(map(str, range(400)))
+    limits = Limits(0)
+
+    assert outcome({'a' * 100: filler, 'deep': nested(65)}, limits) == ('too-deep', 'nested deeper than 64 levels')
+    assert outcome({'a' * 100: filler, 'k' * 2000: 1}, limits) != outcome({'a' * 100: filler}, limits)
+    assert outcome({'b': 1}, limits) == {'b': 1}
+
+
+@pytest.mark.parametrize('first', [{'k' * 2000: 1}, {'k' * 2000: {'a': 1}}, {'a' * 900: dict.fromkeys(map(str, range(200)))}])
+def test_too_deep_outweighs_every_other_reason(first: dict[str, Any]) -> None:
+    limits = Limits(0)
+
+    assert code({**first, 'deep': nested(2000)}, 0) == 'too-deep'
+    outcome({'a' * 900: dict.fromkeys(map(str, range(200)))}, limits)
+    assert outcome(nested(65), limits) == ('too-deep', 'nested deeper than 64 levels')
+
+
+def test_a_bomb_is_refused_before_it_takes_memory() -> None:
+    event = {'k' * 1000: [0] * 500_000}
+    tracemalloc.start()
+
+    assert code(event, 1_001_000) == 'output-too-large'
+    assert tracemalloc.get_traced_memory()[1] < 10_000
+    tracemalloc.stop()
+
+
+def test_leaves_that_another_of_the_same_name_replaces_are_counted() -> None:
+    limits = Limits(PLENTY)
+    for event in ({'a_b': 1, 'a': {'b': 2, 'c': []}}, {'x': [0, [1, 2]], 'x_1_0': 0, 'x_1': {'1': 0}}, {'y': {}}, {}):
+        limits.measure(event, flatten_event)
+
+    assert limits.collisions == 3
+
+
+@given(st.integers(1, 80), st.booleans())
+def test_a_deep_text_is_decoded_if_nothing_in_it_is_too_deep(levels: int, doubled: bool) -> None:
+    deep = '[' * levels + ']' * levels
+    text = f'{{"a":{deep},"a":1}}' if doubled else f'{{"a":{deep}}}'
+
+    good = decode_deep(text.encode()) is not None
+
+    assert good == (doubled or levels < 64)
+
+
+def test_limits_are_those_of_the_format() -> None:
+    assert MAX_KEY_BYTES == 1024

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.parse import parse_event
+from transforms.records import MalformedRecord
+
+
+def nested(levels: int, inner: str = '1') -> str:
+    return '[' * levels + inner + ']' * levels
+
+
+@pytest.mark.parametrize(('text', 'value'), [
+    ('{"k":1}', {'k': 1}),
+    (' \t\r\n{ "k" : 1 } ', {'k': 1}),
+    ('{}', {}),
+    ('[]', []),
+    ('[1,{"k":2}]', [1, {'k': 2}]),
+    ('{"k":{"event_value":"{}"}}', {'k': {'event_value': '{}'}}),
+    ('{"k":1,"k":2}', {'k': 2}),
+    ('{"k":36893488147419103233}', {'k': 36893488147419103233})])
+def test_json_text_of_a_container_becomes_it(text: str, value: object) -> None:
+    assert parse_event({'event_value': text}) == {'event_value': value}
+
+
+@pytest.mark.parametrize('value', [
+    '', ' ', 'plain text', '123', 'true', 'null', '"{\\"k\\":1}"', '{"k":', '{"k":1}{"k":2}', '{"k":NaN}', '{"k":1e999}',
+    '{"k":"\\ud800"}', '{"k":"\ud800"}', '\ufeff{}', '\x0c{}', '{"k":' + '9' * 5000 + '}', nested(63, 'NaN'),
+    nested(2000)[:-1], nested(2000) + 'x', '[' * 2000, None, 5, True, {'k': '{}'}, ['{}']])
+def test_any_other_value_stays_and_the_event_with_it(value: object) -> None:
+    event = {'a': '{}', 'event_value': value}
+
+    assert parse_event(event) is event
+
+
+def test_an_event_without_the_field_stays() -> None:
+    event = {'data': {'event_value': '{}'}, 'Event_Value': '{}'}
+
+    assert parse_event(event) is event
+
+
+def test_the_order_of_keys_stays_and_the_event_given_is_not_changed() -> None:
+    event = {'z': 1, 'event_value': '{"k":1}', 'a': 2}
+
+    assert list(parse_event(event).items()) == [('z', 1), ('event_value', {'k': 1}), ('a', 2)]
+    assert event == {'z': 1, 'event_value': '{"k":1}', 'a': 2}
+
+
+@pytest.mark.parametrize('text', [nested(2000), f' {nested(2000)}\n', nested(64, 'NaN'), nested(100, '9' * 5000)])
+def test_text_that_the_parser_cannot_nest_is_too_deep(text: str) -> None:
+    with pytest.raises(MalformedRecord) as raised:
+        parse_event({'event_value': text})
+
+    assert (raised.value.code, raised.value.message) == ('too-deep', 'nested deeper than 64 levels')
+
+
+def test_a_deep_value_that_a_later_equal_key_replaces_is_not_there() -> None:
+    assert parse_event({'event_value': f'{{"a":{nested(2000)},"a":1}}'}) == {'event_value': {'a': 1}}
+
+
+@given(st.text() | st.text(alphabet='{}[]",:\\1a '))
+def test_any_text_is_parsed_or_stays(text: str) -> None:
+    value = parse_event({'event_value': text})['event_value']
+
+    assert value == text or isinstance(value, (dict, list))

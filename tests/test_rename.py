@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import pathlib
+import pickle
+import subprocess
+import sys
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms import rename
+from transforms.convention import snake_case
+from transforms.rename import CONVENTION, Rules, rename_fields
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(('name', 'expected'), [
+    ('event_name', 'event_name'),
+    ('a__b', 'a__b'),
+    ('_id', '_id'),
+    ('_', '_'),
+    ('a1', 'a1'),
+    ('Event Name', 'event_name'),
+    ('eventName', 'event_name'),
+    ('SDKVersion', 'sdk_version'),
+    ('iOSVersion', 'i_os_version'),
+    ('Media Source (pid)', 'media_source_pid'),
+    ('AB Test', 'ab_test'),
+    ('sub.key', 'sub_key'),
+    ('  padded  ', 'padded'),
+    ('a  -  b', 'a_b'),
+    ('IDFA', 'idfa'),
+    ('userID', 'user_id'),
+    ('userID2Name', 'user_id2_name'),
+    ('utf8Name', 'utf8_name'),
+    ('HTTPServer2xx', 'http_server2xx'),
+    ('_Id', 'id'),
+    ('A__b_', 'a_b'),
+    ('event_value_ScreenInfo', 'event_value_screen_info'),
+    ('event-time', 'event_time'),
+    ('price/€', 'price'),
+    ('a\tb\nc', 'a_b_c'),
+    ('naïve', 'naïve'),
+    ('Größe', 'größe'),
+    ('GrößeXL', 'größe_xl'),
+    ('E\u0301lanVital', 'e\u0301lan_vital'),
+    ('cafe\u0301Noir', 'cafe\u0301_noir'),
+    ('제목', '제목'),
+    ('화면 이름', '화면_이름'),
+    ('画面ID', '画面id'),
+    ('ИмяПоля', 'имя_поля'),
+    ('ΟΔΟΣ', 'οδος'),
+    ('İD', 'i̇d'),
+    ('ⅧArmy', 'ⅷ_army'),
+    ('Ⓐ', 'field'),
+    ('', 'field'),
+    ('?!', 'field'),
+    (' ', 'field'),
+    ('😀', 'field'),
+    ('\u200b', 'field'),
+    ('-_-', 'field'),
+    ('__proto__', '__proto__'),
+    ("O'Neill", 'o_neill')])
+def test_names_by_the_convention(name: str, expected: str) -> None:
+    assert unicodedata.normalize('NFD', snake_case(name)) == unicodedata.normalize('NFD', expected)
+    assert rename_fields({name: 1}) == {snake_case(name): 1}
+
+
+@given(st.text())
+def test_a_name_by_the_convention_passes_as_it_is(name: str) -> None:
+    new = snake_case(name)
+
+    assert new
+    assert new == new.lower()
+    assert new == snake_case(new)
+    assert all(char == '_' or unicodedata.category(char)[0] in 'LMN' for char in new)
+
+
+def test_the_mapping_is_exact_and_its_names_are_taken_verbatim() -> None:
+    rules = Rules({'App Version': 'Version!', 'noise': None, 'a_b': 'c'})
+    event = {'App Version': 1, 'app version': 2, 'noise': 3, 'Noise': 4, 'a_b': 5}
+
+    assert list(rename_fields(event, rules).items()) == [
+        ('Version!', 1), ('app_version', 2), ('noise', 4), ('c', 5)]
+
+
+def test_without_the_convention_the_other_names_stay() -> None:
+    assert rename_fields({'A b': 1, 'C': 2, '': 3}, Rules({'C': 'd'}, convention=False)) == {'A b': 1, 'd': 2, '': 3}
+
+
+@pytest.mark.parametrize(('event', 'expected'), [
+    ({'a b': 1, 'a_b': 1}, [('a_b', 1)]),
+    ({'a b': 1, 'a_b': 2}, [('a_b', 1), ('a_b_2', 2)]),
+    ({'a b': 1, 'x': 0, 'a_b': 2, 'A B': 3, 'aB': 2}, [('a_b', 1), ('x', 0), ('a_b_2', 2), ('a_b_3', 3)]),
+    ({'a b': 1, 'A b': 2, 'a_b_2': 3}, [('a_b', 1), ('a_b_3', 2), ('a_b_2', 3)]),
+    ({'a b': 1, 'A b': 2, 'A b 2': 3, 'a_b_2': 4}, [('a_b', 1), ('a_b_3', 2), ('a_b_2', 3), ('a_b_2_2', 4)]),
+    ({'?': 1, '!': 2, '': 3}, [('field', 1), ('field_2', 2), ('field_3', 3)]),
+    ({'a b': 1, 'a_b': 1.0}, [('a_b', 1), ('a_b_2', 1.0)]),
+    ({'a b': 1, 'a_b': True}, [('a_b', 1), ('a_b_2', True)]),
+    ({'a b': {}, 'a_b': []}, [('a_b', {}), ('a_b_2', [])]),
+    ({'a b': 2 ** 70, 'a_b': 2 ** 70}, [('a_b', 2 ** 70)]),
+    ({'a b': None, 'a_b': ''}, [('a_b', None), ('a_b_2', '')])])
+def test_names_that_meet_lose_nothing(event: dict[str, Any], expected: list[tuple[str, Any]]) -> None:
+    renamed = list(rename_fields(event).items())
+
+    assert [(name, repr(value)) for name, value in renamed] == [(name, repr(value)) for name, value in expected]
+
+
+def test_a_hundred_thousand_names_that_meet_are_numbered_in_linear_time() -> None:
+    renamed = rename_fields({'?' * (index % 7) + ' ' * index: index for index in range(3000)})
+
+    assert list(renamed) == ['field', *(f'field_{number}' for number in range(2, 3001))]
+
+
+def test_the_event_given_is_not_changed() -> None:
+    event = {'A': 1, 'drop': 2}
+    rename_fields(event, Rules({'drop': None}))
+
+    assert event == {'A': 1, 'drop': 2}
+
+
+@pytest.mark.parametrize(('mapping', 'message'), [
+    ({'old': 'new', 'x': 'y', 'other old': 'new'}, "'old' and 'other old' are both renamed to 'new'"),
+    ({'old': ''}, "the new name of 'old' is neither a text nor null"),
+    ({'old': 1}, "the new name of 'old' is neither a text nor null"),
+    ({'old': ['a']}, "the new name of 'old' is neither a text nor null")])
+def test_rules_that_clash_are_refused(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        Rules(mapping)
+
+    assert str(raised.value) == message
+
+
+def test_many_fields_may_be_dropped() -> None:
+    assert rename_fields({'a': 1, 'b': 2, 'c': 3}, Rules({'a': None, 'b': None})) == {'c': 3}
+
+
+def test_dropped_fields_are_kept_aside_by_the_name_they_would_have_had() -> None:
+    event = {'Platform': 'ios', 'eventTime': 1, 'Event Time': 2, 'x': 3}
+    mapping: dict[str, str | None] = {'Platform': None, 'eventTime': None, 'Event Time': None}
+
+    assert rename._rename(event, Rules(mapping)) == ({'x': 3}, {'platform': 'ios', 'event_time': 1}, 0)
+    assert rename._rename(event, Rules(mapping, convention=False)).dropped == {
+        'Platform': 'ios', 'eventTime': 1, 'Event Time': 2}
+
+
+def test_rules_are_values() -> None:
+    mapping: dict[str, str | None] = {'a': 'b', 'c': None}
+    rules = Rules(mapping)
+    mapping['d'] = 'e'
+    rename_fields({'Some Name': 1}, rules)
+
+    assert rules == Rules({'c': None, 'a': 'b'}) != CONVENTION
+    assert hash(rules) == hash(Rules({'c': None, 'a': 'b'}))
+    assert pickle.loads(pickle.dumps(rules)) == rules
+    assert rename_fields({'a': 1, 'd': 2}, pickle.loads(pickle.dumps(rules))) == {'b': 1, 'd': 2}
+
+
+def test_the_digest_tells_rules_apart_in_any_process() -> None:
+    rules = [Rules({'a': 'b', 'c': None}), Rules({'a': 'b', 'c': 'None'}), Rules({'a': 'b'}, convention=False), CONVENTION]
+    code = "from transforms import Rules; print(Rules({'c': None, 'a': 'b'}).digest())"
+    other = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+
+    assert len({each.digest() for each in rules}) == 4
+    assert other.stdout.decode().strip() == rules[0].digest()
+
+
+def test_remembered_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rename, 'MAX_NAMES', 10)
+    rules = Rules()
+
+    for index in range(95):
+        assert rename_fields({f'A{index}': 1, 'B' * 300: 2}, rules) == {f'a{index}': 1, 'b' * 300: 2}
+        assert len(rules.names) <= 10
+    assert list(rules.names) == [f'A{index}' for index in range(90, 95)]
+
+
+EVENTS = st.dictionaries(
+    st.text(max_size=4) | st.text(alphabet='aB _2', max_size=4), st.integers(0, 2) | st.text(max_size=1), max_size=8)
+
+
+@given(EVENTS)
+def test_renaming_keeps_every_value_under_a_name_of_its_own_and_is_done_once(event: dict[str, Any]) -> None:
+    renamed = rename_fields(event)
+
+    assert rename_fields(renamed) == renamed
+    assert all(name == name.lower() for name in renamed)
+    for name, value in event.items():
+        new = snake_case(name)
+        assert json.dumps(value) in [json.dumps(other) for key, other in renamed.items() if key.startswith(new)]
+    assert len(renamed) == len({(snake_case(name), json.dumps(value)) for name, value in event.items()})
+
+
+@given(EVENTS)
+def test_rules_that_say_nothing_change_nothing(event: dict[str, Any]) -> None:
+    assert list(rename_fields(event, Rules(convention=False)).items()) == list(event.items())

@@ -1,0 +1,25 @@
+"""What happens to an event: split, parsed, flattened, renamed. Knows no AWS, no flags, no clock."""
+from transforms.encode import encode_event, encode_failure, encode_raw
+from transforms.flatten import FlattenEvents, flatten_event
+from transforms.parse import ParseEvents, parse_event
+from transforms.partition import event_hour_ms, platform_of
+from transforms.records import ERROR_CODES, Document, Failure, MalformedRecord, Origin, Record
+from transforms.rename import CONVENTION, RenameFields, Rules, rename_fields
+from transforms.split import Malformed, Split, SplitRecords, split_record
+
+__all__ = [
+    # records: the envelope and what becomes of a document that cannot go on
+    'Document', 'ERROR_CODES', 'Failure', 'MalformedRecord', 'Origin', 'Record',
+    # split
+    'Malformed', 'Split', 'SplitRecords', 'split_record',
+    # parse
+    'ParseEvents', 'parse_event',
+    # flatten
+    'FlattenEvents', 'flatten_event',
+    # rename
+    'CONVENTION', 'RenameFields', 'Rules', 'rename_fields',
+    # partition
+    'event_hour_ms', 'platform_of',
+    # encode
+    'encode_event', 'encode_failure', 'encode_raw',
+]

@@ -1,0 +1,121 @@
+"""What a document may grow to. Its record decides nothing else: the limits are constants of the format.
+
+A document that passes one of them is malformed. Too deep outweighs the other reasons, for a parser may refuse such a
+document before it can be measured.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from transforms.records import Document, MalformedRecord
+from transforms.scan import prune
+
+#: The top object is level 1; event_value counts on. A container below, even an empty one, is too deep.
+MAX_LEVELS = 64
+#: UTF-8 bytes of a flattened key.
+MAX_KEY_BYTES = 1024
+#: The lines of a record may take so many times its bytes, and so many bytes more.
+MAX_GROWTH = 16
+SPARE_BYTES = 64 << 10
+
+#: Of each member of a nested container: the quotes, the colon and the comma in the line.
+_MEMBER_BYTES = 4
+#: A text of at most so many characters cannot pass MAX_KEY_BYTES.
+_SURELY_SHORT = MAX_KEY_BYTES // 4
+
+MESSAGES = {
+    'too-deep': f'nested deeper than {MAX_LEVELS} levels',
+    'key-too-long': f'a flattened key is longer than {MAX_KEY_BYTES} bytes',
+    'output-too-large': f'the lines of the record pass {MAX_GROWTH} times its size and {SPARE_BYTES >> 10} KiB',
+}
+
+
+def malformed(code: str) -> MalformedRecord:
+    """Make the exception for a limit that is passed; its message is the same for every document."""
+    return MalformedRecord(code, MESSAGES[code])
+
+
+def is_too_deep(value: Any, level: int = 1) -> bool:
+    """Tell whether any container in `value`, itself at `level`, lies below MAX_LEVELS. Needs no recursion."""
+    left = [(value, level)]
+    while left:
+        value, level = left.pop()
+        if level > MAX_LEVELS:
+            return True
+        members = value.values() if isinstance(value, dict) else value
+        left.extend((member, level + 1) for member in members if isinstance(member, (dict, list)))
+    return False
+
+
+def decode_deep(data: bytes, level: int = 1) -> Any:
+    """Decode one balanced container that nests deeper than a parser may take; None where it is too deep.
+
+    Most are. Not if what is too deep was the first of two equal keys: the last wins, here as in the parser.
+    """
+    try:
+        value = msgspec.json.decode(prune(data, MAX_LEVELS + 1 - level))
+    except (ValueError, RecursionError):
+        return None
+    return None if is_too_deep(value, level) else value
+
+
+class Limits:
+    """What the documents of one record may still take, counted while they are flattened.
+
+    Only a repeated key makes more output than there was input, so a nested container is charged when it is entered,
+    before its members are made: the bytes of their common prefix, and 4, for each.
+    """
+
+    def __init__(self, record_bytes: int) -> None:
+        self.collisions = 0
+        self._left = MAX_GROWTH * record_bytes + SPARE_BYTES
+        self._cost = 0
+        self._leaves = 0
+        self._event: Document = {}
+
+    def measure(self, event: Document, flatten: Callable[[Document, Limits], Document]) -> Document:
+        """Flatten an event within the limits; raises MalformedRecord."""
+        self._event, self._leaves, self._cost = event, len(event), 0
+        if self._left < 0:
+            raise self._refusal('output-too-large')
+        flat = flatten(event, self)
+        names = ''.join(flat)
+        if (len(names) > MAX_KEY_BYTES or not names.isascii()) and _longest(flat) > MAX_KEY_BYTES:
+            raise self._refusal('key-too-long')
+        self._left -= self._cost
+        self.collisions += self._leaves - len(flat)
+        return flat
+
+    def enter(self, name: str, container: Document | list[Any], level: int) -> None:
+        """Charge a container of the flattened name `name`, before it is flattened; raises MalformedRecord."""
+        members = len(container)
+        if level > MAX_LEVELS:
+            raise malformed('too-deep')
+        if not members:
+            return
+        prefix = _bytes(name) + 1
+        if prefix > MAX_KEY_BYTES:
+            raise self._refusal('key-too-long')
+        self._leaves += members - 1
+        self._cost += members * (prefix + _MEMBER_BYTES)
+        if self._cost > self._left:
+            self._left = -1
+            raise self._refusal('output-too-large')
+
+    def _refusal(self, code: str) -> MalformedRecord:
+        if is_too_deep(self._event):
+            return malformed('too-deep')
+        return malformed(code)
+
+
+def _longest(names: Document) -> int:
+    """Give the bytes of the longest name, or its characters where they are too few to matter."""
+    characters = max(map(len, names))
+    return max(map(_bytes, names)) if characters > _SURELY_SHORT else characters
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode('utf-8', 'surrogatepass'))

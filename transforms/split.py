@@ -1,0 +1,133 @@
+"""SplitRecords: a record's bytes into the JSON documents that stand in them, one after the other."""
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import msgspec
+
+from transforms.batching import Stage, failure, staged
+from transforms.limits import MAX_LEVELS, MESSAGES, decode_deep
+from transforms.records import Document, Failure, Record
+from transforms.scan import objects_in, prune, skip_white, value_at
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+#: What the parser raises; beside its own errors a ValueError for bytes that are not UTF-8.
+_REFUSED = (ValueError, RecursionError)
+
+_MESSAGES = {
+    'invalid-json': 'no valid JSON document starts here',
+    'invalid-utf8': 'no valid JSON document starts here, and the bytes are not UTF-8',
+    'not-an-object': 'a JSON value that is not an object',
+    'too-deep': MESSAGES['too-deep'],
+}
+
+
+class Malformed(NamedTuple):
+    """A fragment that is no document: its exact bytes, from byte `offset` on, in the place of document `index`."""
+
+    code: str
+    message: str
+    fragment: bytes
+    index: int  # type: ignore[assignment]
+    offset: int
+
+
+class Split(NamedTuple):
+    """The documents of a record; `rest` is what ends it, `skipped` the documents too deep for the parser."""
+
+    documents: list[Document]
+    rest: Malformed | None
+    skipped: tuple[Malformed, ...] = ()
+
+
+def split_record(data: bytes) -> Split:
+    """Split concatenated JSON objects, with white space between them or not. Raises nothing, whatever the bytes.
+
+    What is malformed ends the record, one fragment to its end: no guess is made where the next document starts.
+
+    >>> split_record(b'{"a":1}{"b":"}{"}')
+    Split(documents=[{'a': 1}, {'b': '}{'}], rest=None, skipped=())
+    >>> split_record(b'{"a":1}[2]{"c":3}').rest[2:]
+    (b'[2]{"c":3}', 1, 7)
+    """
+    try:
+        return Split(_OBJECT.decode_lines(data), None)
+    except _REFUSED:
+        return _split_exactly(data)
+
+
+def _split_exactly(data: bytes) -> Split:
+    documents: list[Document] = []
+    skipped: list[Malformed] = []
+    end = index = 0
+    for index, (start, stop, depth) in enumerate(objects_in(data)):
+        try:
+            document = _OBJECT.decode(data[start:stop]) if depth <= MAX_LEVELS else decode_deep(data[start:stop])
+        except _REFUSED:
+            break
+        if document is None:
+            skipped.append(_malformed('too-deep', data[start:stop], index, start))
+        else:
+            documents.append(document)
+        end = stop
+    return Split(documents, _rest(data, end, len(documents) + len(skipped)), tuple(skipped))
+
+
+def _rest(data: bytes, end: int, index: int) -> Malformed | None:
+    offset = skip_white(data, end)
+    return _malformed(_reason(data, offset), data[offset:], index, offset) if offset < len(data) else None
+
+
+def _reason(data: bytes, offset: int) -> str:
+    span = value_at(data, offset)
+    failing = data[offset:span.end] if span else data[offset:]
+    if span and failing[:1] != b'{' and _is_json(failing):
+        return 'not-an-object'
+    return 'invalid-json' if _is_utf8(failing) else 'invalid-utf8'
+
+
+def _is_json(value: bytes) -> bool:
+    try:
+        msgspec.json.decode(prune(value, MAX_LEVELS))
+    except _REFUSED:
+        return False
+    return True
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _malformed(code: str, fragment: bytes, index: int, offset: int) -> Malformed:
+    return Malformed(code, _MESSAGES[code], fragment, index, offset)
+
+
+class _SplitRecords(Stage):
+    def arriving(self, batch: list[Record]) -> int:
+        return len(batch)
+
+    def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
+        documents, rest, skipped = split_record(record.data)
+        found = len(documents) + len(skipped)
+        gaps = {malformed.index for malformed in skipped}
+        indices = [index for index in range(found) if index not in gaps] if gaps else range(found)
+        refused = (*skipped, rest) if rest else skipped
+        return (Record(record.origin, record.data, documents, indices, found, rest is not None),
+                [failure(record.origin, self.name, *malformed) for malformed in refused])
+
+
+class SplitRecords(beam.PTransform):  # type: ignore[misc]
+    """Find the JSON documents in each record.
+
+    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: what ended a record
+    before its end, and documents too deep for the parser. Counts, in `split`: records `in`, documents `out`, failures
+    `malformed`.
+    """
+
+    def expand(self, records: beam.PCollection) -> Any:
+        return staged(records, _SplitRecords('split'))
