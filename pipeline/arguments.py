@@ -1,0 +1,133 @@
+"""The command line as it is declared: each option, its default, its reader and one sentence of help."""
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from pipeline.beam_options import CREDENTIALS
+from pipeline.locations import certificates, endpoint_url, output_uri
+from pipeline.rename_file import CONVENTION_ONLY, read_rename
+from pipeline.streams import read_stream
+from pipeline.values import flush_interval, matching, one_of, plain, start_time, stop_time, whole_number
+
+RUNNERS = ('DirectRunner', 'PrismRunner', 'FlinkRunner', 'DataflowRunner')
+USAGE = 'python -m pipeline --stream [LABEL=]NAME --output URI [OPTIONS]'
+ABOUT = 'Keep the events of Kinesis streams as JSON lines on S3 or in a folder, by hour and platform.'
+EPILOG = """\
+examples:
+  python -m pipeline --stream events --output /tmp/lake --start earliest --stop now
+  python -m pipeline --stream ios=app-ios --stream android=app-android --output s3://lake/mobile \\
+      --runner FlinkRunner --flink_master host:8081 --parallelism 4
+
+All other options of Apache Beam and of the runner pass through to them, checked by name and type.
+"""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser that answers a wrong command line by one line on stderr and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f'pipeline: error: {plain(message)}; see --help', file=sys.stderr)
+        sys.exit(2)
+
+
+class RefuseCredential(argparse.Action):
+    """Refuse an option that carries a credential, without a word of its value."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        parser.error(f"{self.option_strings[0]}: not taken, since a command line is seen by others: leave credentials "
+                     "to the AWS SDK's default chain (environment, profile or role)")
+
+
+def argument_parser() -> ArgumentParser:
+    """Declare all options; `parse_known_args` leaves those of Beam and its runners over."""
+    parser = ArgumentParser(prog='python -m pipeline', usage=USAGE, description=ABOUT, epilog=EPILOG,
+                            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for add in (_reading, _writing, _flushing, _naming, _safety, _aws, _runner):
+        add(parser)
+    return parser
+
+
+def _reading(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('what to read').add_argument
+    add('--stream', dest='streams', type=read_stream, action='append', metavar='[LABEL=]NAME', default=[],
+        help='stream to read, by name or ARN; LABEL is the platform of events that carry none (required; repeatable)')
+    add('--start', type=start_time, metavar='WHEN',
+        help='resume, earliest, latest or an ISO 8601 time, aligned down to a window (default: resume; earliest where '
+             'there is nothing to resume)')
+    add('--stop', type=stop_time, metavar='WHEN',
+        help='now or an ISO 8601 time, aligned down to a window (default: none, run until ended)')
+
+
+def _writing(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('where to write').add_argument
+    add('--output', type=output_uri, metavar='URI',
+        help='s3://bucket/prefix or a folder, for events/ errors/ backup/ manifests/ resume.json (required)')
+    add('--errors_output', type=output_uri, metavar='URI', help='another place for errors/ (default: --output)')
+    add('--backup_output', type=output_uri, metavar='URI', help='another place for backup/ (default: --output)')
+    add('--no_backup', action='store_true', help='keep no backup of the untouched records (default: keep one)')
+    add('--compression', type=one_of('gzip', 'none'), default='gzip', metavar='HOW',
+        help='gzip or none (default: %(default)s)')
+
+
+def _flushing(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('when a buffer becomes an object').add_argument
+    add('--flush_interval_s', type=flush_interval, default=300, metavar='SECONDS',
+        help='length of a flush window, a divisor of 3600 (default: %(default)s)')
+    add('--flush_size_mb', type=whole_number(1, 1024), default=64, metavar='MIB',
+        help='record bytes of a Kinesis shard after which a new object begins, 1 to 1024 (default: %(default)s)')
+    add('--slack_s', type=whole_number(0), default=10, metavar='SECONDS',
+        help='time within which a record is visible after its arrival stamp (default: %(default)s)')
+    add('--output_shards', type=whole_number(1, 1000), default=1, metavar='N',
+        help='objects over which one hour, platform and flush window are spread, 1 to 1000 (default: %(default)s)')
+
+
+def _naming(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('names and partitions').add_argument
+    add('--rename', type=read_rename, default=CONVENTION_ONLY, metavar='FILE',
+        help='JSON or YAML mapping of flattened names to new names, null drops a field; none leaves all names as they '
+             'are (default: the convention alone, snake_case)')
+    field = matching(r'(?s)\S(.{0,1022}\S)?', 'the name of a field, 1 to 1024 characters without outer spaces')
+    add('--platform_field', type=field, default='platform', metavar='NAME',
+        help='field, after renaming, that says the platform (default: %(default)s)')
+    add('--time_field', type=field, default='event_time', metavar='NAME',
+        help='field, after renaming, that says the time of the event (default: %(default)s)')
+    add('--partition_time', type=one_of('event', 'arrival'), default='event', metavar='WHICH',
+        help='folder by the hour of the event or of its arrival: event or arrival (default: %(default)s)')
+
+
+def _safety(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('safety').add_argument
+    add('--on_gap', type=one_of('fail', 'skip'), default='fail', metavar='WHAT',
+        help='fail or skip where the stream no longer holds what comes next (default: %(default)s)')
+    add('--replace', action='store_true',
+        help='write committed windows again with other settings (default: refuse)')
+    add('--new_layout', action='store_true',
+        help='go on with another layout than that of resume.json, from the next hour on (default: refuse)')
+
+
+def _aws(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group('AWS', "credentials and region come by the AWS SDK's default chain")
+    region = matching('[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?', 'a region such as eu-west-1')
+    group.add_argument('--aws_region', type=region, metavar='REGION', help="region (default: the ARN's, or the SDK's)")
+    group.add_argument('--kinesis_endpoint_url', type=endpoint_url, metavar='URL',
+                       help="endpoint of Kinesis (default: the SDK's)")
+    group.add_argument('--s3_endpoint_url', type=endpoint_url, metavar='URL',
+                       help="Beam's own: endpoint of S3 (default: the SDK's)")
+    group.add_argument('--s3_region_name', type=region, metavar='REGION',
+                       help="Beam's own: region of S3 (default: --aws_region)")
+    group.add_argument('--s3_verify', type=certificates, metavar='FILE',
+                       help="Beam's own: CA certificates for S3 (default: the SDK's)")
+    group.add_argument('--s3_disable_ssl', action='store_true',
+                       help="Beam's own: plain http to an --s3_endpoint_url on this machine (default: off)")
+    for name in CREDENTIALS:
+        group.add_argument(name, action=RefuseCredential, nargs='?', help=argparse.SUPPRESS)
+
+
+def _runner(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group('runner').add_argument
+    add('--runner', type=one_of(*RUNNERS, 'FnApiRunner'), default=RUNNERS[0], metavar='NAME',
+        help=f'{", ".join(RUNNERS[:-1])} or {RUNNERS[-1]} (default: %(default)s)')
+    add('--readers', type=whole_number(1), metavar='N',
+        help='elements that share the shards among them (default: 1; 4 per worker on FlinkRunner and DataflowRunner)')

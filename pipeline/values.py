@@ -1,0 +1,109 @@
+"""Readers of single option values: a text becomes a checked value, or one line says what is allowed."""
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+HOUR_S = 3600
+DAY_MS = 86_400_000
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+FIRST_MS, END_MS = 946_684_800_000, 32_503_680_000_000  # 2000 to 3000
+TIME = re.compile(r'\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?', re.ASCII)
+AN_ISO_TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'
+
+
+class Refused(Exception):
+    """The command line as a whole is wrong: one line that names the option, the value and what is allowed."""
+
+
+def refuse(value: str, allowed: str) -> NoReturn:
+    """Raise the error that argparse puts the option before: value, what is allowed."""
+    raise argparse.ArgumentTypeError(f'got {shown(value)}, must be {allowed}')
+
+
+def shown(value: str) -> str:
+    """Quote a value on one line, cut where long, without the password of a URL: `shown('a\\n')` is `'a\\\\n'`."""
+    quoted = repr(re.sub(r'//.*@', '//***@', value, flags=re.DOTALL))
+    return quoted if len(quoted) <= 200 else f'{quoted[:196]}...{quoted[0]}'
+
+
+def plain(message: str) -> str:
+    """Put argparse's own words into ours: `plain('argument --a/--b: expected one argument')` begins with `--a: `."""
+    message = re.sub(r'^argument ([^\s/]+)(/\S+)?: ', r'\1: ', message)
+    return ' '.join(re.sub('ignored explicit argument (.*)', r'got \1, takes no value', message).split())
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Make a reader of plain decimal numbers from `low` to `high`: `whole_number(0)('10') == 10`."""
+    allowed = f'a whole number from {low} to {high}' if high else f'a whole number, {low} or more'
+
+    def read(text: str) -> int:
+        number = int(text) if re.fullmatch('[0-9]{1,9}', text) else -1
+        if number < low or number > (high or number):
+            refuse(text, allowed)
+        return number
+
+    return read
+
+
+def flush_interval(text: str) -> int:
+    """Read whole seconds that divide an hour, so that flush windows tile it: `flush_interval('300') == 300`."""
+    seconds = int(text) if re.fullmatch('[0-9]{1,9}', text) else 0
+    if not seconds or HOUR_S % seconds:
+        refuse(text, 'a whole number of seconds that divides 3600, such as 60, 300 or 900')
+    return seconds
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Make a reader of one of these words: `one_of('gzip', 'none')('none') == 'none'`."""
+    return lambda text: text if text in words else refuse(text, _listed(words))
+
+
+def matching(pattern: str, allowed: str) -> Callable[[str], str]:
+    """Make a reader of texts that match a regular expression as a whole."""
+    return lambda text: text if re.fullmatch(pattern, text, re.ASCII) else refuse(text, allowed)
+
+
+def start_time(text: str) -> str | int:
+    """Read `resume`, `earliest`, `latest` or a time, to epoch milliseconds; one in the future is refused.
+
+    The local clock is given a day: Kinesis is asked later, by AWS's own clock.
+    """
+    start = _word_or_time(text, ('resume', 'earliest', 'latest'))
+    if isinstance(start, int) and start > time.time() * 1000 + DAY_MS:
+        refuse(text, 'a time that is not in the future')
+    return start
+
+
+def stop_time(text: str) -> str | int:
+    """Read `now` or a time, to epoch milliseconds; it may lie in the future."""
+    return _word_or_time(text, ('now',))
+
+
+def iso_ms(text: str) -> int | None:
+    """Read an ISO 8601 time strictly, to epoch milliseconds; no zone is UTC: `iso_ms('2000-01-01') == 946684800000`."""
+    try:
+        moment = datetime.datetime.fromisoformat(text) if TIME.fullmatch(text) else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return (moment - EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+def _word_or_time(text: str, words: tuple[str, ...]) -> str | int:
+    if text in words:
+        return text
+    moment = iso_ms(text)
+    if moment is None or not FIRST_MS <= moment < END_MS:
+        refuse(text, _listed((*words, AN_ISO_TIME)))
+    return moment
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return f'{", ".join(words[:-1])} or {words[-1]}'
