@@ -1,0 +1,190 @@
+"""The four Kinesis calls, their answers as plain values, and which of their errors pass."""
+from __future__ import annotations
+
+import datetime
+import email.utils
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+PASSING = frozenset({
+    'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'InternalFailure',
+    'InternalFailureException', 'InternalServerError', 'ServiceUnavailable', 'Throttling', 'ThrottlingException',
+    'RequestTimeout', 'RequestTimeoutException', 'ExpiredNextTokenException', '500', '502', '503', '504'})
+THROTTLES = frozenset(code for code in PASSING if 'Thro' in code or code == 'LimitExceededException')
+ADVICE = {
+    'AccessDeniedException': 'grant kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords',
+    'KMSAccessDeniedException': 'grant kms:Decrypt on the key of the stream',
+    'KMSDisabledException': 'enable the KMS key of the stream',
+    'ResourceNotFoundException': 'check the name of the stream and the region',
+    'UnrecognizedClientException': 'check the credentials that the AWS SDK finds'}
+
+
+class ReadError(Exception):
+    """A Kinesis call failed for good: one line that names the call, the stream, the shard and what to do."""
+
+
+class PassingError(Exception):
+    """A Kinesis call failed for now: the same call is worth making again a little later."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.throttled = code in THROTTLES
+
+
+class ExpiredIterator(Exception):
+    """The shard iterator is older than five minutes: ask for a new one, by sequence number."""
+
+
+class ShardGone(Exception):
+    """The shard is older than the retention of its stream and no longer there."""
+
+
+class RawRecord(NamedTuple):
+    """A record as Kinesis gave it. `partition_key` may be absent on streams that spread records by themselves."""
+
+    sequence: str
+    arrival_ms: int
+    partition_key: str | None
+    data: bytes
+
+
+class Page(NamedTuple):
+    """Answer of GetRecords; `next_iterator` is None when the shard is closed and read out, `now_ms` AWS's clock."""
+
+    records: list[RawRecord]
+    next_iterator: str | None
+    behind_ms: int
+    now_ms: int
+
+
+class Summary(NamedTuple):
+    """What DescribeStreamSummary says of a stream."""
+
+    created_ms: int
+    retention_ms: int
+    open_shards: int
+    now_ms: int
+
+
+class ShardInfo(NamedTuple):
+    """A listed shard: its hash range, and whether it still takes records."""
+
+    shard: str
+    first_hash: int
+    last_hash: int
+    is_open: bool
+
+
+class Calls(Protocol):
+    """What the reader asks of Kinesis; `stream` is a name or, where known, an ARN."""
+
+    def summary(self, stream: str) -> Summary: ...
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]: ...
+    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str: ...
+    def records(self, stream: str, shard: str, iterator: str) -> Page: ...
+
+
+class KinesisCalls:
+    """The calls by boto3. Raises PassingError, ExpiredIterator, ShardGone or ReadError, nothing else of AWS's."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def summary(self, stream: str) -> Summary:
+        answer = self._call('describe_stream_summary', stream, None, **_stream(stream))
+        about = answer['StreamDescriptionSummary']
+        return Summary(_ms(about['StreamCreationTimestamp']), about['RetentionPeriodHours'] * 3_600_000,
+                       about['OpenShardCount'], _now_ms(answer))
+
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+        """List every shard that retention keeps, and AWS's time of the first answer.
+
+        By hand: boto3's paginator repeats the stream beside NextToken, which Kinesis refuses (past 1,000 shards).
+        """
+        answer = self._call('list_shards', stream, None, **_stream(stream))
+        listed_ms, shards = _now_ms(answer), list(answer['Shards'])
+        while token := answer.get('NextToken'):
+            answer = self._call('list_shards', stream, None, NextToken=token)
+            shards += answer['Shards']
+        return [_shard_info(shard) for shard in shards], listed_ms
+
+    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str:
+        """Ask for an iterator after `sequence`, else at the time `since_ms`, else (0) at the shard's beginning."""
+        if sequence:
+            where: dict[str, Any] = {'ShardIteratorType': 'AFTER_SEQUENCE_NUMBER', 'StartingSequenceNumber': sequence}
+        elif since_ms:
+            where = {'ShardIteratorType': 'AT_TIMESTAMP',
+                     'Timestamp': datetime.datetime.fromtimestamp(since_ms / 1000, datetime.UTC)}
+        else:
+            where = {'ShardIteratorType': 'TRIM_HORIZON'}
+        answer = self._call('get_shard_iterator', stream, shard, ShardId=shard, **_stream(stream), **where)
+        iterator: str = answer['ShardIterator']
+        return iterator
+
+    def records(self, stream: str, shard: str, iterator: str) -> Page:
+        """Get up to 10,000 records or 10 MiB."""
+        arn = {'StreamARN': stream} if stream.startswith('arn:') else {}
+        answer = self._call('get_records', stream, shard, ShardIterator=iterator, **arn)
+        return Page([_raw_record(record) for record in answer['Records']], answer.get('NextShardIterator'),
+                    answer.get('MillisBehindLatest') or 0, _now_ms(answer))
+
+    def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, name)(**arguments)
+        except ClientError as error:
+            _raise(error.response, name, stream, shard)
+        except HTTPClientError as error:
+            raise PassingError(type(error).__name__) from None
+        except BotoCoreError as error:
+            raise ReadError(f'Kinesis {name} on stream {stream}: {error}') from None
+
+
+def _raise(response: Mapping[str, Any], name: str, stream: str, shard: str | None) -> NoReturn:
+    code = response['Error']['Code']
+    if code == 'ExpiredIteratorException':
+        raise ExpiredIterator from None
+    if code in PASSING or response['ResponseMetadata'].get('HTTPStatusCode', 0) >= 500:
+        raise PassingError(code) from None
+    if code == 'ResourceNotFoundException' and shard:
+        raise ShardGone from None
+    where = f'stream {stream}, shard {shard}' if shard else f'stream {stream}'
+    advice = ADVICE.get(code, response['Error'].get('Message', ''))
+    raise ReadError(f'Kinesis {name} on {where} failed with {code}: {advice}') from None
+
+
+def _stream(stream: str) -> dict[str, str]:
+    return {'StreamARN': stream} if stream.startswith('arn:') else {'StreamName': stream}
+
+
+def _shard_info(shard: Mapping[str, Any]) -> ShardInfo:
+    hashes, numbers = shard['HashKeyRange'], shard['SequenceNumberRange']
+    return ShardInfo(shard['ShardId'], int(hashes['StartingHashKey']), int(hashes['EndingHashKey']),
+                     not numbers.get('EndingSequenceNumber'))
+
+
+def _raw_record(record: Mapping[str, Any]) -> RawRecord:
+    return RawRecord(record['SequenceNumber'], _ms(record['ApproximateArrivalTimestamp']),
+                     record.get('PartitionKey'), record['Data'])
+
+
+def _now_ms(answer: Mapping[str, Any]) -> int:
+    """Read AWS's clock off the answer, in whole seconds, rounded down: ours may be minutes off."""
+    date = answer['ResponseMetadata']['HTTPHeaders']['date']
+    return int(email.utils.parsedate_to_datetime(date).timestamp()) * 1000
+
+
+def _ms(time: datetime.datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+@functools.lru_cache(maxsize=8)
+def connect(endpoint_url: str | None, region: str | None) -> Calls:
+    """Open Kinesis by the AWS SDK's own credentials; one client per process, without retries of its own."""
+    config = Config(connect_timeout=5, read_timeout=15, max_pool_connections=32, retries={'total_max_attempts': 1})
+    return KinesisCalls(boto3.session.Session().client(
+        'kinesis', endpoint_url=endpoint_url, region_name=region, config=config))

@@ -1,0 +1,88 @@
+"""Records that the Kinesis Producer Library aggregated, taken apart again.
+
+An aggregate is the magic F3 89 9A C2, a protobuf message AggregatedRecord, and the MD5 of that message
+(awslabs/amazon-kinesis-producer, aggregation-format.md).
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from transforms import MalformedRecord
+
+MAGIC = b'\xf3\x89\x9a\xc2'
+DIGEST_BYTES = 16
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class UserRecord(NamedTuple):
+    """What a producer put: its partition key and its bytes."""
+
+    partition_key: str | None
+    data: bytes
+
+
+def unpack_record(partition_key: str | None, data: bytes) -> list[UserRecord]:
+    """Give the user records of a Kinesis record: those of an aggregate, or the record itself, untouched.
+
+    None is left out for its hash key. Raises MalformedRecord (invalid-kpl) for a message that is not of the format
+    although its MD5 is right; a wrong MD5 says that it was no aggregate.
+    """
+    body = data[len(MAGIC):-DIGEST_BYTES]
+    if data[:4] != MAGIC or not body or hashlib.md5(body).digest() != data[-DIGEST_BYTES:]:
+        return [UserRecord(partition_key, data)]
+    try:
+        return _user_records(body)
+    except (IndexError, ValueError):
+        raise MalformedRecord('invalid-kpl', 'not a KPL aggregate, although its MD5 is right') from None
+
+
+def _user_records(message: bytes) -> list[UserRecord]:
+    keys, records = [], []
+    for field, value in _fields(message):
+        if field == 1 and isinstance(value, bytes):
+            keys.append(value.decode())
+        elif field == 3 and isinstance(value, bytes):
+            records.append(dict(_fields(value)))
+    return [_user_record(record, keys) for record in records] or [UserRecord(None, b'')]
+
+
+def _user_record(record: dict[int, int | bytes], keys: list[str]) -> UserRecord:
+    key, data = record.get(1), record.get(3)
+    if not isinstance(key, int) or not isinstance(data, bytes):
+        raise ValueError('a required field is missing')
+    return UserRecord(keys[key], data)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Read (field number, value) off a protobuf message; raises IndexError or ValueError where it is none."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        if kind == _VARINT:
+            number, at = _varint(message, at)
+            yield tag >> 3, number
+            continue
+        if kind == _BYTES:
+            size, at = _varint(message, at)
+        elif kind in (_FIXED64, _FIXED32):
+            size = 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError('unknown wire type')
+        if at + size > len(message):
+            raise ValueError('a field reaches past the end')
+        yield tag >> 3, message[at:at + size]
+        at += size
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while shift < 70:
+        byte = message[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return number, at
+    raise ValueError('a number is too long')

@@ -1,0 +1,81 @@
+"""How far a reader has come: the restriction of the splittable DoFn, and its coder."""
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+from apache_beam.coders import Coder
+
+NEVER = 1 << 60
+#: First byte of an encoded restriction: state of another version is refused, never read wrongly.
+VERSION = b'\x01'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cursor:
+    """Position in one shard, and what was read of the current window.
+
+    `since_ms` is where reading began while nothing has been read yet (0: the beginning of the shard); records whose
+    effective arrival lies before it are not ours. `sequence` is the last sequence number read, `arrival_ms` the running
+    maximum of arrivals up to it, `passed_ms` the time up to which an empty read at the tip has shown nothing more to
+    come. `iterator` fetched the page that is being read, at `issued_ms` of the local clock.
+    """
+
+    stream: str
+    shard: str
+    since_ms: int = 0
+    sequence: str = ''
+    arrival_ms: int = 0
+    passed_ms: int = 0
+    closed: bool = False
+    iterator: str = ''
+    issued_ms: int = 0
+    records: int = 0
+    bytes: int = 0
+    first: str = ''
+    unlisted_ms: int = 0
+
+    @property
+    def key(self) -> str:
+        """Name the shard among those of all streams: `stream/shardId-000000000000`."""
+        return f'{self.stream}/{self.shard}'
+
+    @property
+    def reached_ms(self) -> int:
+        """Give the effective arrival that this shard has passed; a shard read out has passed every one."""
+        return NEVER if self.closed else max(self.arrival_ms, self.passed_ms)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReaderState:
+    """Restriction of one reader: the start of the current window, and a cursor per shard, sorted by key.
+
+    `stop_ms` ends reading at that window start, -1 never. `listed_ms` is AWS's time of the last whole listing.
+    """
+
+    window_ms: int
+    stop_ms: int = -1
+    listed_ms: int = 0
+    cursors: tuple[Cursor, ...] = ()
+    done: bool = False
+
+    def with_cursor(self, cursor: Cursor) -> ReaderState:
+        """Replace the cursor of that shard."""
+        cursors = tuple(cursor if kept.key == cursor.key else kept for kept in self.cursors)
+        return dataclasses.replace(self, cursors=cursors)
+
+
+class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyped
+    """Encode a restriction; equal states give equal bytes, which runners that key by them rely on."""
+
+    def encode(self, value: ReaderState) -> bytes:
+        return VERSION + msgspec.msgpack.encode(value)
+
+    def decode(self, encoded: bytes) -> ReaderState:
+        if encoded[:1] != VERSION:
+            raise ValueError(f'saved reader state is of version {encoded[:1]!r}, this program reads {VERSION!r}: '
+                             'start from resume.json instead, with --start=resume and no savepoint')
+        return msgspec.msgpack.decode(encoded[1:], type=ReaderState)
+
+    def is_deterministic(self) -> bool:
+        return True

@@ -1,0 +1,151 @@
+"""ReadKinesis: the reader as splittable DoFns, and the step that turns its batches into records."""
+import concurrent.futures
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from pipeline.kinesis.accounts import account_of
+from pipeline.kinesis.calls import connect
+from pipeline.kinesis.listing import owner_of
+from pipeline.kinesis.pace import PACE
+from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
+from pipeline.kinesis.reader import Reader, Step
+from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.tracker import ReaderTracker
+from pipeline.kinesis.unpack import UnpackBatches
+from pipeline.progress import PROGRESS
+from pipeline.windows import timestamp_of
+
+#: Flink drops fractions of a second, after the SDK has taken off the time spent: less than 2 s would be none at all.
+IDLE = Duration(2)
+THREADS = 8
+
+
+class Kinesis(NamedTuple):
+    """What ReadKinesis gives: raw `batches` (PCollection[Batch]), the `records` in them (PCollection[Record]), broken
+    aggregates (PCollection[Failure]) and `accounts` of closed windows (PCollection[bytes], rows of the ledger)."""
+
+    batches: beam.PCollection
+    records: beam.PCollection
+    malformed: beam.PCollection
+    accounts: beam.PCollection
+
+
+@dataclasses.dataclass
+class ReadKinesis(beam.PTransform):  # type: ignore[misc]
+    """Read Kinesis streams by `readers` splittable elements, each with many shards.
+
+    Bounded where the settings have a stop. Elements are stamped with the start of their flush window; the watermark of
+    a reader is the start of the window that it is reading. Every record between start and stop is read at least once
+    by a runner that retries, with the same stamp, part and order each time.
+    """
+
+    settings: ReadSettings
+    readers: int = 1
+
+    def expand(self, pbegin: beam.Pipeline) -> Kinesis:
+        unbounded = self.settings.stop_ms < 0
+        read = (pbegin
+                | 'Readers' >> beam.Create([(reader, self.readers) for reader in range(self.readers)], reshuffle=False)
+                | 'SpreadReaders' >> beam.Reshuffle()
+                | 'ReadShards' >> beam.ParDo((_ReadUnbounded if unbounded else _ReadBounded)(self.settings))
+                .with_outputs('accounts', main='batches'))
+        labels = {stream.name: stream.label for stream in self.settings.streams}
+        unpacked = (read.batches | 'UnpackBatches' >> beam.ParDo(UnpackBatches(labels))
+                    .with_outputs('malformed', main='records'))
+        return Kinesis(read.batches, unpacked.records, unpacked.malformed, read.accounts)
+
+
+class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
+    """Read the shards of one reader. Elements are (reader, number of readers): runners may key restrictions by them."""
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self._settings = settings
+
+    def setup(self) -> None:
+        settings = self._settings
+        self._calls = connect(settings.endpoint_url, settings.region)
+        addresses = {stream.name: stream.address for stream in settings.streams}
+        self._pages = ShardPages(self._calls, addresses, scope=(settings.endpoint_url, settings.region))
+        self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, 'kinesis')
+
+    def teardown(self) -> None:
+        self._threads.shutdown(wait=False)
+
+    def initial_restriction(self, element: tuple[int, int]) -> ReaderState:
+        settings = self._settings
+        reader, readers = element
+        cursors = tuple(cursor for cursor in settings.cursors
+                        if owner_of(cursor.stream, cursor.shard, readers) == reader)
+        return ReaderState(settings.start_ms, settings.stop_ms, cursors=cursors)
+
+    def create_tracker(self, restriction: ReaderState) -> ReaderTracker:
+        return ReaderTracker(restriction)
+
+    def restriction_size(self, element: tuple[int, int], restriction: ReaderState) -> int:
+        return 1
+
+    def restriction_coder(self) -> ReaderStateCoder:
+        return ReaderStateCoder()
+
+    def truncate(self, element: tuple[int, int], restriction: ReaderState) -> None:
+        """End at once when a runner drains: the open window gets no manifest, and a resume reads it whole."""
+
+    def _read(self, element: tuple[int, int], tracker: Any, estimator: Any) -> Iterator[TimestampedValue]:
+        state = tracker.current_restriction()
+        _raise_to(estimator, state.window_ms)
+        reader = Reader(self._settings, element, self._calls, self._pages, PACE, self._threads)
+        idle = True
+        for step in reader.steps(state):
+            if not tracker.try_claim(step.state):
+                return
+            yield from self._outputs(step, *element)
+            _raise_to(estimator, step.state.window_ms)
+            state, idle = step.state, idle and not (step.progress or step.closed)
+        self._count(reader)
+        if not state.done:
+            tracker.defer_remainder(IDLE if idle else Duration(0))
+
+    def _outputs(self, step: Step, reader: int, readers: int) -> Iterator[TimestampedValue]:
+        for batch in step.batches:
+            PROGRESS.records += len(batch.records)
+            yield TimestampedValue(batch, timestamp_of(batch.window_ms))
+        if step.closed:
+            account = account_of(step.closed, reader, readers)
+            # Inside the window that it is about, and out before the watermark passes the end.
+            yield beam.pvalue.TaggedOutput('accounts', TimestampedValue(account, timestamp_of(step.closed.window_ms)))
+
+    def _count(self, reader: Reader) -> None:
+        for name, count in {**self._pages.take_counts(), 'overtaken': reader.overtaken}.items():
+            if count:
+                Metrics.counter('kinesis', name).inc(count)
+
+
+class _ReadBounded(_ReadShards):
+    def process(self, element,  # type: ignore[no-untyped-def]
+                tracker=beam.DoFn.RestrictionParam(),
+                estimator=beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())):
+        yield from self._read(element, tracker, estimator)
+
+
+class _ReadUnbounded(_ReadShards):
+    @beam.DoFn.unbounded_per_element()
+    def process(self, element,  # type: ignore[no-untyped-def]
+                tracker=beam.DoFn.RestrictionParam(),
+                estimator=beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())):
+        yield from self._read(element, tracker, estimator)
+
+
+def _raise_to(estimator: ManualWatermarkEstimator, ms: int) -> None:
+    """Move the watermark to the start of the current window; a runner that sees none holds it at the minimum."""
+    now: Timestamp | None = estimator.current_watermark()
+    if now is None or now < timestamp_of(ms):
+        estimator.set_watermark(timestamp_of(ms))

@@ -1,0 +1,48 @@
+"""The restriction tracker: one reader, checkpointed only at its last claim."""
+from __future__ import annotations
+
+import dataclasses
+
+from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
+
+from pipeline.kinesis.positions import ReaderState
+
+
+class ReaderTracker(RestrictionTracker):  # type: ignore[misc]
+    """Claim reader states one after another; the last one claimed is where a checkpoint goes on."""
+
+    def __init__(self, state: ReaderState) -> None:
+        self._restriction = state
+        self._claimed: ReaderState | None = None
+        self._stopped = False
+
+    def current_restriction(self) -> ReaderState:
+        return self._restriction
+
+    def try_claim(self, position: ReaderState) -> bool:
+        if self._stopped:
+            return False
+        self._claimed = position
+        return True
+
+    def try_split(self, fraction_of_remainder: float) -> tuple[ReaderState, ReaderState] | None:
+        """Checkpoint at the last claim. Parts of a reader cannot be given away, and before the first claim a
+        checkpoint would hand back the same work for ever (seen on Dataflow, which splits after 5 seconds)."""
+        if fraction_of_remainder != 0 or self._stopped or self._claimed is None or self._claimed.done:
+            return None
+        self._stopped = True
+        self._restriction = dataclasses.replace(self._claimed, done=True)
+        return self._restriction, self._claimed
+
+    def check_done(self) -> bool:
+        last = self._claimed or self._restriction
+        if not (self._stopped or last.done):
+            raise ValueError(f'the reader returned in the middle of window {last.window_ms} without deferring')
+        return True
+
+    def current_progress(self) -> RestrictionProgress:
+        state = self._claimed or self._restriction
+        return RestrictionProgress(completed=0, remaining=0 if state.done else 1)
+
+    def is_bounded(self) -> bool:
+        return self._restriction.stop_ms >= 0
