@@ -1,0 +1,169 @@
+"""WindowByHour: lines of a bundle gathered by object, then windowed as chunks.
+
+An event an element through WindowInto and GroupByKey costs several times its parsing; chunks cost about nothing.
+"""
+import collections
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import orjson
+from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue, WindowedValue
+
+from pipeline.chunks import Position, encode_chunk
+from pipeline.kinesis.folding import Batch
+from pipeline.layout import Layout
+from pipeline.windows import timestamp_of
+from transforms import Failure, Origin, Record, encode_event, encode_failure, encode_raw
+
+#: A chunk crosses the shuffle whole, so it stays small; the sum bounds what one bundle holds.
+CHUNK_BYTES = 4 << 20
+BUNDLE_BYTES = 32 << 20
+KeyedChunk = tuple[bytes, bytes]
+
+
+@dataclasses.dataclass
+class Bucket:
+    """Lines of one shard for one object, in stream order."""
+
+    first: tuple[Origin, int]
+    last: tuple[Origin, int]
+    lines: list[bytes]
+    size: int = 0
+
+
+class Buckets:
+    """Lines by object and shard, and counts by flush window, of one bundle."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._buckets: dict[tuple[str, str, str], Bucket] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        self._size = 0
+
+    def add(self, path: str, origin: Origin, index: int, line: bytes) -> Iterator[TimestampedValue]:
+        """Add a line (without its newline); gives chunks that are full."""
+        key = path, origin.stream, origin.shard
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket((origin, index), (origin, index), [])
+        bucket.last = origin, index
+        bucket.lines.append(line)
+        bucket.size += len(line)
+        self._size += len(line)
+        if bucket.size >= CHUNK_BYTES:
+            yield self._take(key)
+        elif self._size >= BUNDLE_BYTES:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[TimestampedValue]:
+        """Give every chunk that is left."""
+        for key in list(self._buckets):
+            yield self._take(key)
+
+    def _take(self, key: tuple[str, str, str]) -> TimestampedValue:
+        bucket = self._buckets.pop(key)
+        self._size -= bucket.size
+        chunk = encode_chunk(_position(*bucket.first), _position(*bucket.last), bucket.lines)
+        return TimestampedValue((key[0].encode(), chunk), timestamp_of(bucket.first[0].window_ms))
+
+
+def _position(origin: Origin, index: int) -> Position:
+    return Position(origin.stream, origin.shard, int(origin.sequence), origin.sub_sequence, index)
+
+
+class _Bucketing(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def start_bundle(self) -> None:
+        self._buckets = Buckets()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for keyed in self._buckets.flush():
+            yield WindowedValue(keyed.value, keyed.timestamp, [GlobalWindow()])
+        for window_ms, counts in self._buckets.counts.items():
+            row = orjson.dumps({'bucketed': counts})
+            yield beam.pvalue.TaggedOutput('ledger', WindowedValue(row, timestamp_of(window_ms), [GlobalWindow()]))
+
+
+class _BucketEvents(_Bucketing):
+    def process(self, element: Record) -> Iterator[KeyedChunk]:
+        yield from self._add(element)
+
+    @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
+    def process_batch(self, batch: list[Record]) -> Iterator[KeyedChunk]:
+        for record in batch:
+            yield from self._add(record)
+
+    def _add(self, record: Record) -> Iterator[KeyedChunk]:
+        layout, origin, buckets = self._layout, record.origin, self._buckets
+        unread = 0
+        for place, event in enumerate(record.documents):
+            dropped = record.dropped[place] if record.dropped else {}
+            hour_ms = None
+            if layout.partition_time == 'event':
+                hour_ms = layout.hour_of(event, dropped, origin)
+                unread += hour_ms is None
+            path = layout.event(event, dropped, origin, hour_ms)
+            yield from buckets.add(path, origin, record.indices[place], encode_event(event))
+        count_record(buckets.counts[origin.window_ms], record, unread)
+
+
+def count_record(counts: collections.Counter[str], record: Record, unread: int) -> None:
+    """Count a record for the accounts: whole Kinesis records by their first sub-record, documents found and left."""
+    counts['records'] += record.origin.sub_sequence == 0
+    counts['user_records'] += 1
+    counts['with_documents' if record.found else 'malformed' if record.broken else 'empty'] += 1
+    counts['documents'] += record.found
+    counts['lines'] += len(record.documents)
+    counts['fragments'] += record.broken
+    counts['hours_of_arrival'] += unread
+
+
+class _BucketFailures(_Bucketing):
+    def process(self, element: Failure) -> Iterator[KeyedChunk]:
+        self._buckets.counts[element.origin.window_ms][f'error {element.code}'] += 1
+        path = self._layout.failure(element.code, element.origin)
+        yield from self._buckets.add(path, element.origin, element.index, encode_failure(element))
+
+
+class _BucketBackup(_Bucketing):
+    def process(self, element: Batch) -> Iterator[KeyedChunk]:
+        self._buckets.counts[element.window_ms]['backup'] += len(element.records)
+        for raw in element.records:
+            origin = Origin(element.stream, element.shard, raw.sequence, 0, raw.partition_key, raw.arrival_ms, '',
+                            element.window_ms, element.part)
+            yield from self._buckets.add(self._layout.backup(origin), origin, 0, encode_raw(origin, raw.data))
+
+
+@dataclasses.dataclass
+class WindowByHour(beam.PTransform):  # type: ignore[misc]
+    """Key lines by event hour, platform, part and output shard, in flush windows.
+
+    `what` is `events` (PCollection[Record]), `errors` (PCollection[Failure]) or `backup` (PCollection[Batch]). Gives
+    `.chunks`, PCollection[tuple[bytes, bytes]] of object path and chunk, windowed, and `.ledger`, PCollection[bytes].
+    """
+
+    layout: Layout
+    flush_ms: int
+    what: str = 'events'
+
+    def expand(self, pcoll: beam.PCollection) -> Any:
+        bucketing = {'events': _BucketEvents, 'errors': _BucketFailures, 'backup': _BucketBackup}[self.what]
+        bucketed = pcoll | 'Bucket' >> beam.ParDo(bucketing(self.layout)).with_outputs('ledger', main='chunks')
+        chunks = bucketed.chunks | 'Typed' >> beam.Map(_same).with_output_types(tuple[bytes, bytes])
+        return Bucketed(chunks | 'Window' >> beam.WindowInto(FixedWindows(self.flush_ms / 1000)), bucketed.ledger)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucketed:
+    """What WindowByHour gives."""
+
+    chunks: beam.PCollection
+    ledger: beam.PCollection
+
+
+def _same(element: KeyedChunk) -> KeyedChunk:
+    return element

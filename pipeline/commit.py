@@ -1,0 +1,113 @@
+"""CommitWindow: a manifest for each window that is complete, and resume.json moved behind it."""
+import dataclasses
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import FixedWindows
+
+from pipeline.ledger import Ledger, add_up, imbalance
+from pipeline.manifests import advance_anchor, make_manifest, manifests_between, read_manifest, write_manifest
+from pipeline.progress import PROGRESS
+from pipeline.stores import Store
+from pipeline.windows import iso
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class CommitSettings:
+    """What a commit needs to know: `settings` go into each manifest, `stores` are those of the objects."""
+
+    store: Store
+    stores: dict[str, Store]
+    flush_ms: int
+    settings: dict[str, Any]
+    backup: bool = True
+    replace: bool = False
+    moves_anchor: bool = True
+
+
+def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
+    """Write the manifest of a complete window, then remove objects that only its earlier manifests list.
+
+    Gives the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
+    """
+    earlier = _earlier_manifests(conf, window_ms)
+    if not conf.backup:
+        # A replay without a backup must not remove the one that is there.
+        ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']
+                               if item['path'].startswith('backup/')})
+    write_manifest(conf.store, make_manifest(window_ms, conf.flush_ms, ledger, conf.settings))
+    listed = {item['path']: item['sha256'] for manifest in earlier for item in manifest['objects']}
+    for path in sorted(listed.keys() - ledger.objects.keys()):
+        conf.stores[path.split('/', 1)[0]].delete(path)
+    if conf.moves_anchor:
+        advance_anchor(conf.store)
+    if any(manifest['settings'] != conf.settings for manifest in earlier):
+        return 0
+    return sum(listed.get(path, item['sha256']) != item['sha256'] for path, item in ledger.objects.items())
+
+
+def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[dict[str, Any]]:
+    if conf.replace:  # other settings may have cut this stretch into several windows
+        end_ms = window_ms + conf.flush_ms
+        found = list(manifests_between(conf.store, window_ms, end_ms))
+        return found
+    manifest = read_manifest(conf.store, window_ms)
+    return [manifest] if manifest else []
+
+
+class _Commit(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, conf: CommitSettings) -> None:
+        self._conf = conf
+
+    def process(self, element: tuple[bytes, Iterable[bytes]],
+                window: Any = beam.DoFn.WindowParam) -> None:
+        rows = list(element[1])
+        if not rows:
+            return
+        window_ms, ledger = window.start.micros // 1000, add_up(rows)
+        reason = imbalance(ledger, self._conf.backup)
+        if reason:
+            Metrics.counter('commit', 'incomplete_windows').inc()
+            _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=resume makes it whole',
+                         iso(window_ms), reason)
+            return
+        differing = commit_window(self._conf, window_ms, ledger)
+        if differing:
+            Metrics.counter('commit', 'rewritten_differently').inc(differing)
+            _log.warning('window %s: %d objects differ from those committed before with the same settings',
+                         iso(window_ms), differing)
+        PROGRESS.windows += 1
+        self._count(ledger)
+
+    def _count(self, ledger: Ledger) -> None:
+        total = ledger.totals()
+        counts = {name: total[name] for name in ('records', 'documents', 'lines', 'document_errors', 'fragments')}
+        for name, count in {'windows': 1, 'objects': len(ledger.objects), **counts}.items():
+            if count:
+                Metrics.counter('commit', name).inc(count)
+
+
+@dataclasses.dataclass
+class CommitWindow(beam.PTransform):  # type: ignore[misc]
+    """Gather the rows of the ledger (PCollection[bytes]) by flush window, and commit each window that balances.
+
+    A window that does not is counted (`incomplete_windows`) and warned of, and gets no manifest.
+    """
+
+    conf: CommitSettings
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        return (pcoll
+                | 'OneKey' >> beam.Map(_keyed).with_output_types(tuple[bytes, bytes])
+                | 'Window' >> beam.WindowInto(FixedWindows(self.conf.flush_ms / 1000))
+                | 'Gather' >> beam.GroupByKey()
+                | 'Commit' >> beam.ParDo(_Commit(self.conf)))
+
+
+def _keyed(row: bytes) -> tuple[bytes, bytes]:
+    return b'', row

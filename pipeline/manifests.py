@@ -1,0 +1,107 @@
+"""What a window's manifest and resume.json say, and reading and writing them."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from pipeline.ledger import Ledger
+from pipeline.paths import RESUME, manifest_day, manifest_path
+from pipeline.stores import Store
+from pipeline.windows import align_down, iso, utc
+
+VERSION = 1
+DAY_MS = 86_400_000
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+class ManifestError(Exception):
+    """A manifest or resume.json says something that this program does not understand."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Anchor:
+    """resume.json: every window before `end_ms` (of those that were asked for) is committed.
+
+    `positions` is by shard, as in manifests; a shard that is not among them is read from `since_ms`, 0: its beginning.
+    """
+
+    end_ms: int
+    since_ms: int
+    positions: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def make_manifest(window_ms: int, flush_ms: int, ledger: Ledger, settings: dict[str, Any]) -> dict[str, Any]:
+    """Write up a window whose ledger balances. All but `positions` is a pure function of stream and settings."""
+    return {
+        'version': VERSION, 'window': iso(window_ms), 'window_ms': window_ms, 'end_ms': window_ms + flush_ms,
+        'counts': ledger.totals(), 'accounts': ledger.shards,
+        'objects': [ledger.objects[path] for path in sorted(ledger.objects)],
+        'settings': settings, 'positions': ledger.positions}
+
+
+def write_manifest(store: Store, manifest: dict[str, Any]) -> None:
+    """Put a manifest under its window's path."""
+    store.put(manifest_path(manifest['window_ms']), orjson.dumps(manifest, option=_PRETTY))
+
+
+def read_manifest(store: Store, window_ms: int) -> dict[str, Any] | None:
+    """Read the manifest of the window that starts there, None where there is none. Raises ManifestError."""
+    return _read(store, manifest_path(window_ms))
+
+
+def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
+    """Read the manifests of windows that start in [start_ms, end_ms), in order."""
+    for day_ms in range(align_down(start_ms, DAY_MS), end_ms, DAY_MS):
+        for path in store.list(manifest_day(day_ms)):
+            name = path.rsplit('/', 1)[-1]
+            if f'{utc(start_ms):%Y%m%dT%H%M%SZ}' <= name[:16] < f'{utc(end_ms):%Y%m%dT%H%M%SZ}':
+                manifest = _read(store, path)
+                if manifest:
+                    yield manifest
+
+
+def read_anchor(store: Store) -> Anchor | None:
+    """Read resume.json, None where there is none. A failed read raises: it is never "no resume"."""
+    found = _read(store, RESUME)
+    if found is None:
+        return None
+    return Anchor(found['end_ms'], found['since_ms'], found['positions'], found['settings'])
+
+
+def write_anchor(store: Store, anchor: Anchor) -> None:
+    """Put resume.json."""
+    value = {'version': VERSION, 'end': iso(anchor.end_ms), **dataclasses.asdict(anchor)}
+    store.put(RESUME, orjson.dumps(value, option=_PRETTY))
+
+
+def advance_anchor(store: Store) -> Anchor | None:
+    """Move resume.json over the manifests that follow it without a gap; gives where it is then."""
+    anchor = start = read_anchor(store)
+    while anchor and (manifest := read_manifest(store, anchor.end_ms)):
+        anchor = anchor_after(manifest)
+    if anchor and anchor is not start:
+        write_anchor(store, anchor)
+    return anchor
+
+
+def anchor_after(manifest: dict[str, Any]) -> Anchor:
+    """Give the anchor that goes on after that window: shards it does not know were created later."""
+    return Anchor(manifest['end_ms'], 0, manifest['positions'], manifest['settings'])
+
+
+def _read(store: Store, path: str) -> dict[str, Any] | None:
+    data = store.get(path)
+    if data is None:
+        return None
+    try:
+        value: dict[str, Any] = orjson.loads(data)
+        version = value['version']
+    except (ValueError, TypeError, KeyError):
+        raise ManifestError(f'{path} is damaged: not JSON of this program; restore it, or remove it') from None
+    if version != VERSION:
+        raise ManifestError(f'{path} is of version {version}, this program reads version {VERSION}')
+    return value

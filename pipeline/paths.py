@@ -1,0 +1,65 @@
+"""Names of objects: pure functions of hour, platform, flush window, part and output shard, relative to the output."""
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from pipeline.windows import utc
+
+EXTENSIONS = {'gzip': 'json.gz', 'none': 'json'}
+MANIFESTS = 'manifests/'
+RESUME = 'resume.json'
+
+
+def event_path(hour_ms: int, platform: str, name: str) -> str:
+    """Place lines of one event hour and platform: `events/year=2022/month=06/day=21/hour=00/platform=ios/NAME`."""
+    return f'events/{_hour_folder(hour_ms)}/platform={platform}/{name}'
+
+
+def error_path(code: str, window_ms: int, name: str) -> str:
+    """Place malformed fragments by type and the hour of the flush window in which they arrived."""
+    return f'errors/{code}/{_hour_folder(window_ms)}/{name}'
+
+
+def backup_path(window_ms: int, name: str) -> str:
+    """Place untouched records by the hour of the flush window in which they arrived."""
+    return f'backup/{_hour_folder(window_ms)}/{name}'
+
+
+def manifest_path(window_ms: int) -> str:
+    """Place the manifest of a flush window: `manifests/year=2026/month=11/day=23/20261123T101500Z.json`."""
+    return f'{manifest_day(window_ms)}{_stamp(window_ms)}.json'
+
+
+def manifest_day(window_ms: int) -> str:
+    """Give the folder, with a closing slash, of the manifests of that day."""
+    return f'{MANIFESTS}{utc(window_ms):year=%Y/month=%m/day=%d}/'
+
+
+@functools.lru_cache(maxsize=4096)
+def object_name(window_ms: int, part: int, shard: int, shards: int, compression: str) -> str:
+    """Name an object, unique within its folder by flush window, part and output shard.
+
+    `object_name(0, 0, 0, 1, 'gzip') == '19700101T000000Z-p00000-00000-of-00001.json.gz'`
+    """
+    return f'{_stamp(window_ms)}-p{part:05d}-{shard:05d}-of-{shards:05d}.{EXTENSIONS[compression]}'
+
+
+@functools.lru_cache(maxsize=65536)
+def output_shard(stream: str, shard: str, shards: int) -> int:
+    """Spread Kinesis shards over `shards` output shards, the same way on every machine and run."""
+    return stable_hash(f'{stream}/{shard}') % shards
+
+
+def stable_hash(text: str) -> int:
+    """Hash to 64 bits; unlike Python's own hash it does not change from process to process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), 'big')
+
+
+@functools.lru_cache(maxsize=4096)
+def _hour_folder(ms: int) -> str:
+    return f'{utc(ms):year=%Y/month=%m/day=%d/hour=%H}'
+
+
+def _stamp(ms: int) -> str:
+    return f'{utc(ms):%Y%m%dT%H%M%SZ}'
