@@ -30,15 +30,17 @@ class _Write(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
         path, chunks = element[0].decode(), list(element[1])
-        if not chunks:
-            return  # an empty pane (Flink fires some): writing it would empty the object
+        if chunks:  # Flink fires empty panes: writing one would empty the object
+            yield self._put(path, chunks)
+
+    def _put(self, path: str, chunks: list[bytes]) -> bytes:
         body, lines = join_chunks(chunks)
         stored = self._compress(body)
         self._stores[path.split('/', 1)[0]].put(path, stored)
         Metrics.counter('write', 'objects').inc()
         Metrics.counter('write', 'stored_bytes').inc(len(stored))
-        yield orjson.dumps({'object': {'path': path, 'lines': lines, 'bytes': len(body),
-                                       'sha256': hashlib.sha256(body).hexdigest()}})
+        return orjson.dumps({'object': {'path': path, 'lines': lines, 'bytes': len(body),
+                                        'sha256': hashlib.sha256(body).hexdigest()}})
 
 
 @dataclasses.dataclass

@@ -51,7 +51,7 @@ class ReadKinesis(beam.PTransform):  # type: ignore[misc]
     settings: ReadSettings
     readers: int = 1
 
-    def expand(self, pbegin: beam.Pipeline) -> Kinesis:
+    def expand(self, pbegin: beam.Pipeline) -> Any:  # Kinesis; Beam warns of hints that it does not know
         unbounded = self.settings.stop_ms < 0
         read = (pbegin
                 | 'Readers' >> beam.Create([(reader, self.readers) for reader in range(self.readers)], reshuffle=False)

@@ -1,6 +1,6 @@
 """Batches of Kinesis records into records of producers, a list at a time."""
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
@@ -42,6 +42,9 @@ class UnpackBatches(beam.DoFn):  # type: ignore[misc]
 
     def __init__(self, labels: dict[str, str]) -> None:
         self._labels = labels
+
+    def infer_output_type(self, input_type: Any) -> type[Record]:
+        return Record
 
     @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, element: Batch) -> Iterator[list[Record]]:

@@ -1,0 +1,138 @@
+"""One run: planned, built and watched over; on DirectRunner slice after slice, elsewhere as one pipeline."""
+from __future__ import annotations
+
+import dataclasses
+import time
+import uuid
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.commit import CommitSettings
+from pipeline.job import Job, build_job
+from pipeline.kinesis.accounts import cursor_at
+from pipeline.kinesis.calls import Calls, connect
+from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.slices import close_slice, open_slice
+from pipeline.layout import Layout
+from pipeline.manifests import read_manifest, write_anchor
+from pipeline.options import Options
+from pipeline.plan import Plan, make_plan, now_of
+from pipeline.progress import ProgressLine
+from pipeline.report import Report, sum_up
+from pipeline.runners import beam_options, readers_of, runs_here
+from pipeline.settings import RunRefused, former_layout
+from pipeline.stores import Store, store_at
+from pipeline.windows import align_down, iso
+
+#: FnApiRunner keeps what it read in memory until its source ends: a longer range is read in slices.
+SLICE_BYTES = 256 << 20
+
+
+class Incomplete(Exception):
+    """Windows were left without a manifest."""
+
+
+def run(options: Options) -> Iterator[str]:
+    """Run the job to its end, or for ever without `--stop`; gives lines to print.
+
+    Raises RunRefused, ReadError and ManifestError with one line that says what to do, and Incomplete where windows
+    were not committed.
+    """
+    store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
+    plan = make_plan(options, calls, store)
+    if plan.former:
+        yield from _former(options, plan)
+        plan = make_plan(options, calls, store)
+    if 0 <= plan.stop_ms <= plan.start_ms:
+        yield f'nothing to do yet: everything before {iso(plan.start_ms)} is done, and --stop is {iso(plan.stop_ms)}'
+        return
+    built = beam_options(options)
+    if plan.anchor:
+        write_anchor(store, plan.anchor)
+    yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
+    began = time.monotonic()
+    with ProgressLine():
+        if runs_here(options):
+            _run_slices(options, plan, calls, store, built)
+        else:
+            read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
+            _run_pipeline(options, plan, read, built)
+    if plan.stop_ms >= 0:
+        report = sum_up(store, plan.start_ms, plan.stop_ms, options.flush_ms)
+        report.seconds, report.notes = time.monotonic() - began, plan.notes
+        yield report.text()
+        _check(report)
+
+
+def _former(options: Options, plan: Plan) -> Iterator[str]:
+    """Read up to the hour of the new layout with the former one."""
+    until_ms = plan.former_until_ms
+    if not runs_here(options):
+        raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
+                         f'options and --stop={iso(until_ms)}, then again with these')
+    yield f'the new layout begins at {iso(until_ms)}: going on to there with the former one'
+    former = former_layout(options, plan.former)
+    yield from run(dataclasses.replace(former, start='resume', stop=until_ms))
+
+
+def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built: PipelineOptions) -> None:
+    start_ms, cursors, since_ms = plan.start_ms, plan.cursors, plan.since_ms
+    while plan.stop_ms < 0 or start_ms < plan.stop_ms:
+        now_ms = now_of(calls, plan.streams)
+        stop_ms = align_down(now_ms, options.flush_ms)
+        stop_ms = min(plan.stop_ms, stop_ms) if plan.stop_ms >= 0 else stop_ms
+        if stop_ms <= start_ms:
+            time.sleep((start_ms + options.flush_ms - now_ms) / 1000 + 0.5)
+            continue
+        read = _read_settings(options, plan, start_ms, stop_ms, since_ms, cursors)
+        current = open_slice(read.run_id, SLICE_BYTES)
+        try:
+            _run_pipeline(options, plan, read, built)
+        finally:
+            close_slice(read.run_id)
+        end_ms = stop_ms if current.end_ms is None else current.end_ms
+        _check(sum_up(store, start_ms, end_ms, options.flush_ms))
+        last = read_manifest(store, end_ms - options.flush_ms)
+        positions = last['positions'] if last else {}
+        start_ms, since_ms = end_ms, 0
+        cursors = tuple(cursor_at(key, position) for key, position in positions.items())
+
+
+def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
+    pipeline = beam.Pipeline(options=built)
+    build_job(pipeline, _job(options, plan, read, readers_of(options, built)))
+    result = pipeline.run()
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        result.cancel()
+        raise
+    if state not in (PipelineState.DONE, None):
+        raise RuntimeError(f'the pipeline ended as {state}')
+
+
+def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, since_ms: int,
+                   cursors: tuple[Cursor, ...]) -> ReadSettings:
+    return ReadSettings(plan.streams, start_ms, stop_ms, options.flush_ms, options.flush_bytes, options.slack_ms,
+                        since_ms, cursors, options.kinesis_endpoint_url, options.aws_region, uuid.uuid4().hex)
+
+
+def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
+    store = store_at(options.output, options)
+    stores = {'events': store, 'errors': store_at(options.errors_output or options.output, options),
+              'backup': store_at(options.backup_output or options.output, options)}
+    layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
+                    options.partition_time)
+    commit = CommitSettings(store, stores, options.flush_ms, plan.settings, options.backup, options.replace,
+                            plan.moves_anchor)
+    return Job(read, readers, options.rules, layout, stores, commit)
+
+
+def _check(report: Report) -> None:
+    if report.missing:
+        raise Incomplete(f'{report.missing} windows between {iso(report.start_ms)} and {iso(report.end_ms)} have no '
+                         'manifest, see the warnings; run again with --start=resume')
