@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transforms.encode import encode_event, encode_failure, encode_raw
 from transforms.records import Failure, Origin
 
-ORIGIN = Origin('events', 'shardId-000000000000', '495' * 18, 2, 'pk "é"', 1_795_428_900_123, 'web', 1_795_428_900_000, 3)
+ORIGIN = Origin('events', 'shardId-000000000000', '495' * 18, 2, 'pk "é"', 1_795_428_900_123, 'web',
+                1_795_428_900_000, 3)
 
 
 @pytest.mark.parametrize(('event', 'line'), [
@@ -29,7 +30,8 @@ def test_an_event_is_one_line(event: dict[str, Any], line: bytes) -> None:
 
 
 @given(st.dictionaries(
-    st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)))
+    st.text(),
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)))
 def test_what_is_encoded_reads_back_and_has_no_newline(event: dict[str, Any]) -> None:
     line = encode_event(event)
 

@@ -86,7 +86,8 @@ def test_a_document_refused_for_another_reason_takes_nothing_from_the_others() -
     assert outcome({'b': 1}, limits) == {'b': 1}
 
 
-@pytest.mark.parametrize('first', [{'k' * 2000: 1}, {'k' * 2000: {'a': 1}}, {'a' * 900: dict.fromkeys(map(str, range(200)))}])
+@pytest.mark.parametrize('first', [
+    {'k' * 2000: 1}, {'k' * 2000: {'a': 1}}, {'a' * 900: dict.fromkeys(map(str, range(200)))}])
 def test_too_deep_outweighs_every_other_reason(first: dict[str, Any]) -> None:
     limits = Limits(0)
 

@@ -162,7 +162,8 @@ def test_rules_are_values() -> None:
 
 
 def test_the_digest_tells_rules_apart_in_any_process() -> None:
-    rules = [Rules({'a': 'b', 'c': None}), Rules({'a': 'b', 'c': 'None'}), Rules({'a': 'b'}, convention=False), CONVENTION]
+    rules = [Rules({'a': 'b', 'c': None}), Rules({'a': 'b', 'c': 'None'}), Rules({'a': 'b'}, convention=False),
+             CONVENTION]
     code = "from transforms import Rules; print(Rules({'c': None, 'a': 'b'}).digest())"
     other = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, stdout=subprocess.PIPE, check=True)
 

