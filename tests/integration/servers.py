@@ -1,0 +1,134 @@
+"""Kinesis and S3 servers that others wrote, each a process of its own on free ports of the loopback interface."""
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import boto3
+import pytest
+
+from pipeline.local.servers import CREDENTIALS, LOOPBACK, REGION, demo_environment
+
+ROOT = pathlib.Path(__file__).parents[2]
+BESIDE = pathlib.Path(sys.executable).parent
+TOOLS = BESIDE.parent / 'tools'
+UP_S = 60
+
+
+def client(service: str, endpoint: str) -> Any:
+    """Open a client of a server that runs here, with the credentials of the demo."""
+    keys = dict(zip(('aws_access_key_id', 'aws_secret_access_key'), CREDENTIALS.values(), strict=True))
+    return boto3.session.Session(region_name=REGION).client(service, endpoint_url=endpoint, **keys)
+
+
+@contextlib.contextmanager
+def kinesis_local(folder: pathlib.Path, **environment: str) -> Iterator[str]:
+    """Run kinesis-local: right about resharding, iterators and sequence numbers; slow past 20,000 records. Gives its
+    endpoint."""
+    main = _node_module('kinesis-local') / 'main.js'
+    plain, tls = free_ports(2)
+    settings = {'KINESIS_MOCK_CERT_PATH': str(main.parent / 'server.json'), 'KINESIS_MOCK_PLAIN_PORT': str(plain),
+                'KINESIS_MOCK_TLS_PORT': str(tls), 'LOG_LEVEL': 'ERROR', 'SHARD_LIMIT': '500', **environment}
+    with server(['node', '-r', ROOT / 'tests/tools/loopback.js', main], folder / 'kinesis-local.log', settings):
+        wait_for(f'http://{LOOPBACK}:{plain}/healthcheck')
+        yield f'http://{LOOPBACK}:{plain}'
+
+
+@contextlib.contextmanager
+def kinesalite(folder: pathlib.Path, *options: str) -> Iterator[str]:
+    """Run kinesalite: no slower with what it stores, but hangs on AT_TIMESTAMP past the last record. Gives its
+    endpoint."""
+    (port,) = free_ports(1)
+    cli = _node_module('kinesalite') / 'cli.js'
+    with server(['node', '-r', ROOT / 'tests/tools/loopback.js', cli, '--port', str(port), '--shardLimit', '500',
+                 *options], folder / 'kinesalite.log', {}):
+        wait_for(f'http://{LOOPBACK}:{port}/')
+        yield f'http://{LOOPBACK}:{port}'
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: pathlib.Path, port: int = 0) -> Iterator[str]:
+    """Run SeaweedFS with the data below `folder`: an S3 that checks signatures and keeps what it stored when killed.
+    Gives its endpoint."""
+    weed = BESIDE / 'weed'
+    (folder / 'weed').mkdir(parents=True, exist_ok=True)
+    s3, *others = [port, *free_ports(9)] if port else free_ports(10)
+    names = ('master.port', 'master.port.grpc', 'volume.port', 'volume.port.grpc', 'filer.port', 'filer.port.grpc',
+             's3.port.grpc', 'admin.port', 'admin.port.grpc')
+    ports = [f'-{name}={other}' for name, other in zip(names, others, strict=True)]
+    with server([weed, 'mini', f'-ip={LOOPBACK}', f'-ip.bind={LOOPBACK}', f'-dir={folder / "weed"}', f'-s3.port={s3}',
+                 *ports, '-s3.port.iceberg=0', '-s3.port.lance=0', '-webdav=false', '-admin.ui=false', '-master.telemetry=false'],
+                folder / 'weed.log', CREDENTIALS):
+        wait_for(f'http://{LOOPBACK}:{s3}/healthz')
+        yield f'http://{LOOPBACK}:{s3}'
+
+
+@contextlib.contextmanager
+def proxy(folder: pathlib.Path, upstream: str, addon: pathlib.Path, **environment: str) -> Iterator[str]:
+    """Run mitmproxy before a server; `addon` says which answers it spoils. Gives the proxy's endpoint."""
+    mitmdump = TOOLS / 'mitmproxy/bin/mitmdump'
+    if not mitmdump.exists():
+        pytest.skip('needs mitmproxy: ./run.sh test installs it')
+    (port,) = free_ports(1)
+    with server([mitmdump, '-q', '--mode', f'reverse:{upstream}', '--listen-host', LOOPBACK, '-p', str(port),
+                 '--set', 'keep_host_header=true', '--set', f'confdir={folder / "mitmproxy"}', '-s', addon],
+                folder / 'mitmproxy.log', environment):
+        wait_for(f'http://{LOOPBACK}:{port}/')
+        yield f'http://{LOOPBACK}:{port}'
+
+
+@contextlib.contextmanager
+def server(command: Sequence[object], log: pathlib.Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen]:
+    """Run a process in a session of its own, its output in `log`, for as long as the block lasts."""
+    with open(log, 'ab') as out:
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                   env={**demo_environment(), **environment}, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(UP_S)
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports of the loopback interface that nothing listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def wait_for(url: str) -> None:
+    """Wait until that URL gives any answer of HTTP; raises TimeoutError."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + UP_S
+    while time.monotonic() < deadline:
+        try:
+            opener.open(url, timeout=5).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f'{url} did not answer')
+
+
+def _node_module(name: str) -> pathlib.Path:
+    module = TOOLS / 'node_modules' / name
+    if not (module.exists() and shutil.which('node')):
+        pytest.skip(f'needs {name}: install Node.js, then ./run.sh test installs it')
+    return module
