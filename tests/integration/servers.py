@@ -68,7 +68,8 @@ def seaweedfs(folder: pathlib.Path, port: int = 0) -> Iterator[str]:
              's3.port.grpc', 'admin.port', 'admin.port.grpc')
     ports = [f'-{name}={other}' for name, other in zip(names, others, strict=True)]
     with server([weed, 'mini', f'-ip={LOOPBACK}', f'-ip.bind={LOOPBACK}', f'-dir={folder / "weed"}', f'-s3.port={s3}',
-                 *ports, '-s3.port.iceberg=0', '-s3.port.lance=0', '-webdav=false', '-admin.ui=false', '-master.telemetry=false'],
+                 *ports, '-s3.port.iceberg=0', '-s3.port.lance=0', '-webdav=false',
+                 '-admin.ui=false', '-master.telemetry=false'],
                 folder / 'weed.log', CREDENTIALS):
         wait_for(f'http://{LOOPBACK}:{s3}/healthz')
         yield f'http://{LOOPBACK}:{s3}'
