@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
-from apache_beam.utils.timestamp import Timestamp
+if TYPE_CHECKING:
+    from apache_beam.utils.timestamp import Timestamp
 
 HOUR_MS = 3_600_000
 
@@ -25,6 +27,8 @@ def part_of(bytes_before: int, flush_bytes: int) -> int:
 
 def timestamp_of(ms: int) -> Timestamp:
     """Turn epoch milliseconds into Beam's timestamp."""
+    from apache_beam.utils.timestamp import Timestamp  # takes a second, and the rest of this file does without Beam
+
     return Timestamp(micros=ms * 1000)
 
 

@@ -1,0 +1,34 @@
+"""The demo as a person runs it, in an environment that would lead it astray."""
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+NOWHERE = 'http://127.0.0.1:9'
+HOSTILE = {
+    'AWS_PROFILE': 'no-such-profile', 'AWS_ENDPOINT_URL': NOWHERE, 'AWS_ENDPOINT_URL_S3': NOWHERE,
+    'AWS_ENDPOINT_URL_KINESIS': NOWHERE, 'AWS_ACCESS_KEY_ID': 'not-to-be-used', 'AWS_REGION': 'nowhere-1',
+    'AWS_CONFIG_FILE': '/no/such/file', 'HTTP_PROXY': NOWHERE, 'HTTPS_PROXY': NOWHERE, 'http_proxy': NOWHERE,
+    'NO_PROXY': 'example.com', 'PYTHONIOENCODING': 'ascii'}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize('turn', ['the first run', 'a second run in a row'])
+def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> None:
+    done = subprocess.run([sys.executable, '-m', 'pipeline.local.demo'], cwd=ROOT, env={**os.environ, **HOSTILE},
+                          text=True, capture_output=True, timeout=230)
+
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = done.stdout.splitlines()
+    shown = lines[next(place for place, line in enumerate(lines) if line.startswith('-- ')):]
+    assert len(shown) <= 40 and max(map(len, lines)) <= 120
+    assert [line.split()[-1] for line in shown if line.split()[0] in ('records', 'bytes', 'events', 'malformed',
+                                                                     'objects')] == ['equal'] * 5
+    assert any(line.startswith('$ python -m pipeline --stream') for line in lines)
+    assert 'events/year=2022/month=06/day=21/hour=00/platform=      unknown 2' in done.stdout
+    assert "rawData  " in done.stdout and 'year  month  day  hour  android  ios  other  unknown  web' in lines
