@@ -20,6 +20,8 @@ examples:
   python -m pipeline --stream ios=app-ios --stream android=app-android --output s3://lake/mobile \\
       --runner FlinkRunner --flink_master host:8081 --parallelism 4
 
+exit codes: 0 done, 1 failed or incomplete, 2 refused before anything was written, 130 ended by Ctrl-C before --stop
+
 All other options of Apache Beam and of the runner pass through to them, checked by name and type.
 """
 
@@ -76,18 +78,19 @@ def _flushing(parser: ArgumentParser) -> None:
     add('--flush_interval_s', type=flush_interval, default=300, metavar='SECONDS',
         help='length of a flush window, a divisor of 3600 (default: %(default)s)')
     add('--flush_size_mb', type=whole_number(1, 1024), default=64, metavar='MIB',
-        help='record bytes of a Kinesis shard after which a new object begins, 1 to 1024 (default: %(default)s)')
+        help='MiB of records of a Kinesis shard after which a new object begins, 1 to 1024 (default: %(default)s)')
     add('--slack_s', type=whole_number(0), default=10, metavar='SECONDS',
-        help='time within which a record is visible after its arrival stamp (default: %(default)s)')
+        help='how long after its arrival stamp a record may still be invisible to readers (default: %(default)s)')
     add('--output_shards', type=whole_number(1, 1000), default=1, metavar='N',
-        help='objects over which one hour, platform and flush window are spread, 1 to 1000 (default: %(default)s)')
+        help='number of objects over which the Kinesis shards are spread, 1 to 1000: more need less memory each '
+             '(default: %(default)s)')
 
 
 def _naming(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('names and partitions').add_argument
     add('--rename', type=read_rename, default=CONVENTION_ONLY, metavar='FILE',
-        help='JSON or YAML mapping of flattened names to new names, null drops a field; none leaves all names as they '
-             'are (default: the convention alone, snake_case)')
+        help='JSON or YAML file, flattened name to new name, or to null to drop the field; or the word none: leave all '
+             'names as they are (default: the convention alone, snake_case)')
     field = matching(r'(?s)\S(.{0,1022}\S)?', 'the name of a field, 1 to 1024 characters without outer spaces')
     add('--platform_field', type=field, default='platform', metavar='NAME',
         help='field, after renaming, that says the platform (default: %(default)s)')
@@ -102,9 +105,10 @@ def _safety(parser: ArgumentParser) -> None:
     add('--on_gap', type=one_of('fail', 'skip'), default='fail', metavar='WHAT',
         help='fail or skip where the stream no longer holds what comes next (default: %(default)s)')
     add('--replace', action='store_true',
-        help='write committed windows again with other settings (default: refuse)')
+        help='write windows again that were committed with other settings, such as another --rename (default: refuse)')
     add('--new_layout', action='store_true',
-        help='go on with another layout than that of resume.json, from the next hour on (default: refuse)')
+        help='change the layout (flush interval, output shards, ...) of an output from its next full hour on '
+             '(default: refuse)')
 
 
 def _aws(parser: ArgumentParser) -> None:
@@ -128,6 +132,8 @@ def _aws(parser: ArgumentParser) -> None:
 def _runner(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('runner').add_argument
     add('--runner', type=one_of(*RUNNERS, 'FnApiRunner'), default=RUNNERS[0], metavar='NAME',
-        help=f'{", ".join(RUNNERS[:-1])} or {RUNNERS[-1]} (default: %(default)s)')
+        help='DirectRunner (this process), PrismRunner (this machine, for tests), FlinkRunner or DataflowRunner '
+             '(default: %(default)s)')
     add('--readers', type=whole_number(1), metavar='N',
-        help='elements that share the shards among them (default: 1; 4 per worker on FlinkRunner and DataflowRunner)')
+        help='number of readers that share the Kinesis shards (default: 1; 4 per worker on FlinkRunner and '
+             'DataflowRunner)')

@@ -89,7 +89,7 @@ def _names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _unknown(arg: str, runner: str, known: Sequence[str]) -> str:
     if not arg.startswith('-') or re.fullmatch(r'--?|-[0-9.]+', arg):
-        return f'{arg!r}: every value must follow an option'
+        return f'{arg!r}: belongs to no option'
     name = re.split(r'[=\s]', arg)[0]  # the value stays unsaid: it may be a secret under a misspelt name
     if name in FLINK:
         return f'{name}: an option of FlinkRunner, must not be given with --runner {runner}'

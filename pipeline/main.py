@@ -14,6 +14,7 @@ from pipeline.options import Options, parse_options
 #: As shells show a program that Ctrl-C ended.
 INTERRUPTED = 130
 FAILED, REFUSED = 1, 2
+NO_REGION = "--aws_region: must be given: neither an ARN in --stream nor the AWS SDK's configuration names a region"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(options: Options) -> int:
     # Beam and boto3 take a second to import: --help and wrong options answer without them.
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
     from pipeline.kinesis.calls import ReadError
     from pipeline.manifests import ManifestError
@@ -45,12 +46,14 @@ def _run(options: Options) -> int:
             print(line, flush=True)
     except RunRefused as error:
         return _failed(error, REFUSED)
+    except NoRegionError:
+        return _failed(NO_REGION, REFUSED)
     except (ReadError, ManifestError, Incomplete, BotoCoreError, ClientError) as error:
         return _failed(error, FAILED)
     return 0
 
 
-def _failed(error: Exception, code: int) -> int:
+def _failed(error: Exception | str, code: int) -> int:
     print(f'pipeline: error: {error}', file=sys.stderr)
     return code
 

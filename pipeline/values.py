@@ -34,6 +34,7 @@ def shown(value: str) -> str:
 def plain(message: str) -> str:
     """Put argparse's own words into ours: `plain('argument --a/--b: expected one argument')` begins with `--a: `."""
     message = re.sub(r'^argument ([^\s/]+)(/\S+)?: ', r'\1: ', message)
+    message = re.sub('expected one argument', 'must be followed by a value', message)
     return ' '.join(re.sub('ignored explicit argument (.*)', r'got \1, takes no value', message).split())
 
 

@@ -32,10 +32,10 @@ def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
 
 @pytest.mark.parametrize(('line', 'runner', 'answer'), [
     ('--parallelism=two', 'FlinkRunner', "--parallelism: invalid int value: 'two'"),
-    ('--parallelism', 'FlinkRunner', '--parallelism: expected one argument'),
+    ('--parallelism', 'FlinkRunner', '--parallelism: must be followed by a value'),
     ('--checkpointing_interval 5s', 'FlinkRunner', "--checkpointing_interval: invalid int value: '5s'"),
     ('--streaming=true', 'DirectRunner', "--streaming: got 'true', takes no value"),
-    ('--streaming true', 'DirectRunner', "'true': every value must follow an option"),
+    ('--streaming true', 'DirectRunner', "'true': belongs to no option"),
     ('--finish_bundle_before_checkpointing=false', 'FlinkRunner',
      "--finish_bundle_before_checkpointing: got 'false', takes no value"),
     ('--checkpointing_interval 5', 'DirectRunner',
@@ -47,8 +47,8 @@ def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
     ('--s3_session_tokem a', 'DirectRunner', '--s3_session_tokem: no such option'),
     ("'--qqqqqq a'", 'DirectRunner', '--qqqqqq: no such option'),
     ('-x', 'DirectRunner', '-x: no such option'),
-    ('-5', 'DirectRunner', "'-5': every value must follow an option"),
-    ('-- x', 'DirectRunner', "'--': every value must follow an option"),
+    ('-5', 'DirectRunner', "'-5': belongs to no option"),
+    ('-- x', 'DirectRunner', "'--': belongs to no option"),
     ('--transform_name_mapping x', 'DirectRunner', "--transform_name_mapping: invalid loads value: 'x'"),
     ('--gcs_custom_audit_entries x', 'DirectRunner',
      "Beam's own options: Expecting value: line 1 column 1 (char 0)")])

@@ -112,7 +112,7 @@ WRONG_LINES = {
     '--output /etc/passwd/lake': "--output: got '/etc/passwd/lake', must be a folder, but '/etc/passwd' is none",
     '--output s3://KEY:SECRET@bucket/x': f"--output: got 's3://***@bucket/x', must be {BUCKET}",
     '--s3_endpoint_url https://me:SECRET@host': f"--s3_endpoint_url: got 'https://***@host', must be {URL}",
-    '--output': '--output: expected one argument',
+    '--output': '--output: must be followed by a value',
     '--replace=yes': "--replace: got 'yes', takes no value",
     '--stream events': f"--stream: got 'events' 2 times, must be {ONCE}",
     f'--stream ios={A}events': f"--stream: got 'events' 2 times, must be {ONCE}",
@@ -143,7 +143,7 @@ WRONG_LINES = {
     '--flush-interval-s 60': '--flush-interval-s: no such option, did you mean --flush_interval_s?',
     '--strem more': '--strem: no such option, did you mean --stream?',
     '--compres none': '--compres: no such option, did you mean --compression?',
-    'stray': "'stray': every value must follow an option",
+    'stray': "'stray': belongs to no option",
     '--rename /no/such/file': "--rename: got '/no/such/file', must be none or a JSON or YAML file of old to new names: "
                               'No such file or directory',
 }

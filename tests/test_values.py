@@ -85,7 +85,7 @@ def test_a_value_is_shown_on_one_short_line_without_a_password(value: str, expec
 
 
 @pytest.mark.parametrize(('message', 'expected'), [
-    ('argument --label/--labels: expected one argument', '--label: expected one argument'),
+    ('argument --label/--labels: expected one argument', '--label: must be followed by a value'),
     ("argument --streaming: ignored explicit argument 'x'", "--streaming: got 'x', takes no value"),
     ('two\n  lines', 'two lines')])
 def test_the_words_of_argparse_become_ours(message: str, expected: str) -> None:
