@@ -26,7 +26,7 @@ def record_of(number: int, documents: int, rng: random.Random) -> bytes:
     """Make a record of glued documents; some end malformed."""
     parts = [json.dumps({
         'eventName': rng.choice(['Install', 'Purchase']), 'platform': rng.choice(PLATFORMS), 'number': f'{number}.{at}',
-        'eventTime': f'2026-11-{rng.randint(20, 24):02d} {rng.randint(0, 23):02d}:10:00', 'App Version': '1.2',
+        'eventTime': f'2026-11-{rng.choice((20, 24))} {rng.choice((0, 23)):02d}:10:00', 'App Version': '1.2',
         'event_value': json.dumps({'price': rng.random(), 'items': [{'id': rng.randint(0, 9)}]})})
         for at in range(documents)]
     tail = rng.choice(['', '', '', '', '{"cut":', '[1]', 'null', '{"a":NaN}']) if rng.random() < 0.02 else ''
