@@ -2,8 +2,8 @@
 # What the tests need beside Python packages, into .venv/tools: built or fetched once, from package registries only.
 set -eu
 cd "$(dirname "$0")/../.."
-tools=$PWD/.venv/tools
-mkdir -p "$tools"
+mkdir -p .venv/tools
+tools=$(cd .venv/tools && pwd -P)  # npm does not take a path with a link in it
 
 step() {  # NAME PROGRAM FILE...: run what is on stdin unless it was done since the files last changed
     local stamp=$tools/$1.stamp program=$2 file fresh=yes
@@ -26,4 +26,17 @@ S
 step mitmproxy python3 tests/tools/mitmproxy.txt <<'S'
 python3 -m venv --clear "$tools/mitmproxy"
 "$tools/mitmproxy/bin/pip" install --quiet --disable-pip-version-check -r tests/tools/mitmproxy.txt
+S
+step flink python3 tests/tools/flink.txt <<'S'
+rm -rf "$tools/flink"
+"$tools/../bin/python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    --target "$tools/flink" -r tests/tools/flink.txt
+S
+step jobserver mvn tests/tools/jobserver-pom.xml <<'S'
+rm -rf "$tools/jobserver"
+mkdir "$tools/jobserver"
+cp tests/tools/jobserver-pom.xml "$tools/jobserver/pom.xml"
+mvn -B -q -f "$tools/jobserver/pom.xml" package
+mv "$tools/jobserver/target/flink-job-server.jar" "$tools/"
+rm -r "$tools/jobserver/target"
 S
