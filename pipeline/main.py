@@ -36,7 +36,7 @@ def _run(options: Options) -> int:
     # Beam and boto3 take a second to import: --help and wrong options answer without them.
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-    from pipeline.kinesis.calls import ReadError
+    from pipeline.kinesis.errors import ReadError
     from pipeline.manifests import ManifestError
     from pipeline.run import Incomplete, run
     from pipeline.settings import RunRefused

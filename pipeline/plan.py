@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.calls import Calls, PassingError, ReadError, Summary
+from pipeline.kinesis.calls import Calls, Summary
+from pipeline.kinesis.errors import PassingError, ReadError
 from pipeline.kinesis.pages import MARGIN_MS
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo

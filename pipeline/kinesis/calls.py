@@ -1,47 +1,19 @@
-"""The four Kinesis calls, their answers as plain values, and which of their errors pass."""
+"""The four Kinesis calls, and their answers as plain values."""
 from __future__ import annotations
 
 import datetime
 import email.utils
 import functools
-from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn, Protocol
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
-PASSING = frozenset({
-    'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'InternalFailure',
-    'InternalFailureException', 'InternalServerError', 'ServiceUnavailable', 'Throttling', 'ThrottlingException',
-    'RequestTimeout', 'RequestTimeoutException', 'ExpiredNextTokenException', '500', '502', '503', '504'})
-THROTTLES = frozenset(code for code in PASSING if 'Thro' in code or code == 'LimitExceededException')
-ADVICE = {
-    'AccessDeniedException': 'grant kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords',
-    'KMSAccessDeniedException': 'grant kms:Decrypt on the key of the stream',
-    'KMSDisabledException': 'enable the KMS key of the stream',
-    'ResourceNotFoundException': 'check the name of the stream and the region',
-    'UnrecognizedClientException': 'check the credentials that the AWS SDK finds'}
-
-
-class ReadError(Exception):
-    """A Kinesis call failed for good: one line that names the call, the stream, the shard and what to do."""
-
-
-class PassingError(Exception):
-    """A Kinesis call failed for now: the same call is worth making again a little later."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.throttled = code in THROTTLES
-
-
-class ExpiredIterator(Exception):
-    """The shard iterator is older than five minutes: ask for a new one, by sequence number."""
-
-
-class ShardGone(Exception):
-    """The shard is older than the retention of its stream and no longer there."""
+from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
 
 
 class RawRecord(NamedTuple):
@@ -90,10 +62,15 @@ class Calls(Protocol):
 
 
 class KinesisCalls:
-    """The calls by boto3. Raises PassingError, ExpiredIterator, ShardGone or ReadError, nothing else of AWS's."""
+    """The calls by boto3. Raises PassingError, ExpiredIterator, ShardGone or ReadError, nothing else of AWS's.
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    `open_client` makes a client from the credentials that are there now; safe to use from several threads.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+        self._client = open_client()
+        self._lock = threading.Lock()
 
     def summary(self, stream: str) -> Summary:
         answer = self._call('describe_stream_summary', stream, None, **_stream(stream))
@@ -134,27 +111,31 @@ class KinesisCalls:
                     answer.get('MillisBehindLatest') or 0, _now_ms(answer))
 
     def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
+        client = self._client
         try:
-            return getattr(self._client, name)(**arguments)
+            return self._call_once(client, name, stream, shard, arguments)
+        except ClientError:  # of CREDENTIALS only
+            return self._call_once(self._renewed(client), name, stream, shard, arguments, last=True)
+
+    def _call_once(self, client: Any, name: str, stream: str, shard: str | None, arguments: dict[str, Any],
+                   last: bool = False) -> Any:
+        try:
+            return getattr(client, name)(**arguments)
         except ClientError as error:
-            _raise(error.response, name, stream, shard)
-        except HTTPClientError as error:
+            if error.response['Error']['Code'] in CREDENTIALS and not last:
+                raise
+            raise error_of(error.response, name, stream, shard) from None
+        except (HTTPClientError, ResponseParserError, CredentialRetrievalError) as error:
             raise PassingError(type(error).__name__) from None
         except BotoCoreError as error:
-            raise ReadError(f'Kinesis {name} on stream {stream}: {error}') from None
+            raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None
 
-
-def _raise(response: Mapping[str, Any], name: str, stream: str, shard: str | None) -> NoReturn:
-    code = response['Error']['Code']
-    if code == 'ExpiredIteratorException':
-        raise ExpiredIterator from None
-    if code in PASSING or response['ResponseMetadata'].get('HTTPStatusCode', 0) >= 500:
-        raise PassingError(code) from None
-    if code == 'ResourceNotFoundException' and shard:
-        raise ShardGone from None
-    where = f'stream {stream}, shard {shard}' if shard else f'stream {stream}'
-    advice = ADVICE.get(code, response['Error'].get('Message', ''))
-    raise ReadError(f'Kinesis {name} on {where} failed with {code}: {advice}') from None
+    def _renewed(self, client: Any) -> Any:
+        """Open a new client in place of one whose credentials have run out; threads that fail at once share it."""
+        with self._lock:
+            if self._client is client:
+                self._client = self._open_client()
+            return self._client
 
 
 def _stream(stream: str) -> dict[str, str]:
@@ -174,7 +155,9 @@ def _raw_record(record: Mapping[str, Any]) -> RawRecord:
 
 def _now_ms(answer: Mapping[str, Any]) -> int:
     """Read AWS's clock off the answer, in whole seconds, rounded down: ours may be minutes off."""
-    date = answer['ResponseMetadata']['HTTPHeaders']['date']
+    date = answer['ResponseMetadata']['HTTPHeaders'].get('date')
+    if not date:
+        raise ReadError('Kinesis answers without a Date header, which is the clock of this job: does a proxy drop it?')
     return int(email.utils.parsedate_to_datetime(date).timestamp()) * 1000
 
 
@@ -185,6 +168,10 @@ def _ms(time: datetime.datetime) -> int:
 @functools.lru_cache(maxsize=8)
 def connect(endpoint_url: str | None, region: str | None) -> Calls:
     """Open Kinesis by the AWS SDK's own credentials; one client per process, without retries of its own."""
-    config = Config(connect_timeout=5, read_timeout=15, max_pool_connections=32, retries={'total_max_attempts': 1})
-    return KinesisCalls(boto3.session.Session().client(
-        'kinesis', endpoint_url=endpoint_url, region_name=region, config=config))
+    return KinesisCalls(functools.partial(_open_client, endpoint_url, region))
+
+
+def _open_client(endpoint_url: str | None, region: str | None) -> Any:
+    config = Config(connect_timeout=5, read_timeout=15, max_pool_connections=32,
+                    retries={'mode': 'standard', 'total_max_attempts': 1})
+    return boto3.session.Session().client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)

@@ -69,4 +69,5 @@ def _advance(cursor: Cursor, page: Page, rest: Page | None, end_ms: int) -> Curs
         return dataclasses.replace(cursor, passed_ms=max(cursor.passed_ms, end_ms))
     if page.next_iterator is None:
         return dataclasses.replace(cursor, iterator='', closed=True)
-    return dataclasses.replace(cursor, iterator=page.next_iterator)
+    walked_ms = max(cursor.walked_ms, page.now_ms - page.behind_ms)
+    return dataclasses.replace(cursor, iterator=page.next_iterator, walked_ms=walked_ms)

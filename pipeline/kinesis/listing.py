@@ -19,6 +19,11 @@ def owner_of(stream: str, shard: str, readers: int) -> int:
     return stable_hash(f'{stream}/{shard}') % readers
 
 
+def owned_by(shards: Iterable[tuple[str, str]], reader: int, readers: int) -> set[tuple[str, str]]:
+    """Give those of the (stream, shard) that are this reader's."""
+    return {(stream, shard) for stream, shard in shards if owner_of(stream, shard, readers) == reader}
+
+
 def tiles(shards: Iterable[ShardInfo]) -> bool:
     """Tell whether the open shards cover the whole hash range once: in the middle of a reshard a listing may not."""
     expected = 0

@@ -1,6 +1,7 @@
 """How often a shard is asked: our own limiter, because some runners ignore the delay that a reader asks for.
 
-Kinesis allows five GetRecords a second and shard, shared by all of its consumers.
+Kinesis allows five GetRecords a second and shard, shared by all of its consumers, and 2 MiB a second on average: after
+a page of 10 MiB it refuses for five seconds.
 """
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ from collections.abc import Callable
 
 TIP_S = 1.0
 BEHIND_S = 0.25
+BYTES_PER_S = 2 << 20
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 20.0
+#: A throttled shard is shared with others: who waits much longer than they do gets nothing.
+LAST_THROTTLED_S = 5.0
 
 
 class Pace:
@@ -31,8 +35,12 @@ class Pace:
 
     def wait_s(self, key: object) -> float:
         """Give the seconds until that key may be asked, 0 for now."""
+        return max(0.0, self.ready_s(key) - self.clock())
+
+    def ready_s(self, key: object) -> float:
+        """Give the time of the clock from which that key may be asked; one never asked comes before all others."""
         with self._lock:
-            return max(0.0, self._ready.get(key, 0.0) - self.clock())
+            return self._ready.get(key, float('-inf'))
 
     def succeeded(self, key: object, delay_s: float) -> None:
         """Note an answer: ask again after `delay_s`."""
@@ -45,8 +53,15 @@ class Pace:
         with self._lock:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            delay_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * self._jitter()
-            self._ready[key] = self.clock() + max(delay_s, TIP_S if throttled else 0.0)
+            delay_s = FIRST_RETRY_S * 2.0 ** min(failures, 10) * self._jitter()
+            delay_s = min(max(delay_s, TIP_S), LAST_THROTTLED_S) if throttled else min(delay_s, LAST_RETRY_S)
+            self._ready[key] = self.clock() + delay_s
+
+    def forget(self, key: object) -> None:
+        """Drop what was noted of a key that is not asked any more."""
+        with self._lock:
+            self._failures.pop(key, None)
+            self._ready.pop(key, None)
 
 
 #: One for the process: a shard's limit does not grow with the number of bundles that read it.

@@ -1,7 +1,9 @@
 """How far a reader has come: the restriction of the splittable DoFn, and its coder."""
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import operator
 
 import msgspec
 from apache_beam.coders import Coder
@@ -18,7 +20,8 @@ class Cursor:
     `since_ms` is where reading began while nothing has been read yet (0: the beginning of the shard); records whose
     effective arrival lies before it are not ours. `sequence` is the last sequence number read, `arrival_ms` the running
     maximum of arrivals up to it, `passed_ms` the time up to which an empty read at the tip has shown nothing more to
-    come. `iterator` fetched the page that is being read, at `issued_ms` of the local clock.
+    come, `walked_ms` the time that reading has come to, through stretches without records too. `iterator` gives the
+    page that is next or being read; its age counts from `issued_ms` of the local clock.
     """
 
     stream: str
@@ -27,6 +30,7 @@ class Cursor:
     sequence: str = ''
     arrival_ms: int = 0
     passed_ms: int = 0
+    walked_ms: int = 0
     closed: bool = False
     iterator: str = ''
     issued_ms: int = 0
@@ -46,6 +50,9 @@ class Cursor:
         return NEVER if self.closed else max(self.arrival_ms, self.passed_ms)
 
 
+_KEY = operator.attrgetter('key')
+
+
 @dataclasses.dataclass(frozen=True)
 class ReaderState:
     """Restriction of one reader: the start of the current window, and a cursor per shard, sorted by key.
@@ -61,8 +68,8 @@ class ReaderState:
 
     def with_cursor(self, cursor: Cursor) -> ReaderState:
         """Replace the cursor of that shard."""
-        cursors = tuple(cursor if kept.key == cursor.key else kept for kept in self.cursors)
-        return dataclasses.replace(self, cursors=cursors)
+        at = bisect.bisect_left(self.cursors, cursor.key, key=_KEY)
+        return dataclasses.replace(self, cursors=(*self.cursors[:at], cursor, *self.cursors[at + 1:]))
 
 
 class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyped

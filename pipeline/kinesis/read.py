@@ -1,24 +1,20 @@
 """ReadKinesis: the reader as splittable DoFns, and the step that turns its batches into records."""
-import concurrent.futures
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.kinesis.accounts import account_of
-from pipeline.kinesis.calls import connect
 from pipeline.kinesis.listing import owner_of
-from pipeline.kinesis.pace import PACE
-from pipeline.kinesis.pages import ShardPages
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
 from pipeline.kinesis.reader import Reader, Step
 from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.shared import share
 from pipeline.kinesis.tracker import ReaderTracker
 from pipeline.kinesis.unpack import UnpackBatches
 from pipeline.progress import PROGRESS
@@ -26,7 +22,6 @@ from pipeline.windows import timestamp_of
 
 #: Flink drops fractions of a second, after the SDK has taken off the time spent: less than 2 s would be none at all.
 IDLE = Duration(2)
-THREADS = 8
 
 
 class Kinesis(NamedTuple):
@@ -72,19 +67,14 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
 
     def setup(self) -> None:
         settings = self._settings
-        self._calls = connect(settings.endpoint_url, settings.region)
-        addresses = {stream.name: stream.address for stream in settings.streams}
-        self._pages = ShardPages(self._calls, addresses, scope=(settings.endpoint_url, settings.region))
-        self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, 'kinesis')
-
-    def teardown(self) -> None:
-        self._threads.shutdown(wait=False)
+        self._shared = share(settings.streams, settings.endpoint_url, settings.region)
 
     def initial_restriction(self, element: tuple[int, int]) -> ReaderState:
         settings = self._settings
         reader, readers = element
-        cursors = tuple(cursor for cursor in settings.cursors
-                        if owner_of(cursor.stream, cursor.shard, readers) == reader)
+        cursors = tuple(sorted((cursor for cursor in settings.cursors
+                                if owner_of(cursor.stream, cursor.shard, readers) == reader),
+                               key=lambda cursor: cursor.key))
         return ReaderState(settings.start_ms, settings.stop_ms, cursors=cursors)
 
     def create_tracker(self, restriction: ReaderState) -> ReaderTracker:
@@ -102,18 +92,19 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
     def _read(self, element: tuple[int, int], tracker: Any, estimator: Any) -> Iterator[TimestampedValue]:
         state = tracker.current_restriction()
         _raise_to(estimator, state.window_ms)
-        reader = Reader(self._settings, element, self._calls, self._pages, PACE, self._threads)
-        idle = True
-        for step in reader.steps(state):
-            if not tracker.try_claim(step.state):
-                return
-            yield from self._outputs(step, *element)
-            _raise_to(estimator, step.state.window_ms)
-            state, idle = step.state, idle and not (step.progress or step.closed)
-        self._count(reader)
+        reader, idle = Reader(self._settings, element, self._shared), True
+        try:
+            for step in reader.steps(state):
+                if not tracker.try_claim(step.state):
+                    return
+                yield from self._outputs(step, *element)
+                _raise_to(estimator, step.state.window_ms)
+                state, idle = step.state, idle and not (step.progress or step.closed)
+        finally:
+            self._shared.vitals.note(element, state, reader.counts, reader.behind_ms)
         # A call that took no step still claims: only what is claimed can be deferred.
         if not state.done and tracker.try_claim(state):
-            tracker.defer_remainder(IDLE if idle else Duration(0))
+            tracker.defer_remainder(IDLE if idle else None)
 
     def _outputs(self, step: Step, reader: int, readers: int) -> Iterator[TimestampedValue]:
         for batch in step.batches:
@@ -123,11 +114,6 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
             account = account_of(step.closed, reader, readers)
             # Inside the window that it is about, and out before the watermark passes the end.
             yield beam.pvalue.TaggedOutput('accounts', TimestampedValue(account, timestamp_of(step.closed.window_ms)))
-
-    def _count(self, reader: Reader) -> None:
-        for name, count in {**self._pages.take_counts(), 'overtaken': reader.overtaken}.items():
-            if count:
-                Metrics.counter('kinesis', name).inc(count)
 
 
 class _ReadBounded(_ReadShards):

@@ -1,0 +1,78 @@
+"""What a Kinesis call can fail with, sorted by what a reader does about it.
+
+Exception
+├── ReadError         for good: one line that names the call, the stream, the shard and what to do
+│   └── Gap           retention dropped what was not read yet
+├── PassingError      for now: the same call is worth making again a little later
+├── ExpiredIterator   by age: ask for a new iterator, by sequence number
+└── ShardGone         the shard is older than the retention of its stream
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+THROTTLES = frozenset({
+    'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'Throttling',
+    'ThrottlingException', 'ThrottledException', 'RequestLimitExceeded', 'TooManyRequestsException', '429'})
+PASSING = THROTTLES | {
+    'InternalFailure', 'InternalFailureException', 'InternalServerError', 'ServiceUnavailable',
+    'ServiceUnavailableException', 'RequestTimeout', 'RequestTimeoutException', 'ExpiredNextTokenException',
+    'ResourceInUseException', '408'}
+#: Worth one more try with credentials read anew: they are rotated while a job runs.
+CREDENTIALS = frozenset({
+    'ExpiredTokenException', 'ExpiredToken', 'RequestExpired', 'UnrecognizedClientException', 'InvalidClientTokenId',
+    'InvalidSignatureException', 'MissingAuthenticationToken', 'MissingAuthenticationTokenException'})
+ADVICE = {
+    **dict.fromkeys(CREDENTIALS, 'renew the credentials that the AWS SDK finds, and check the clock of this machine'),
+    'KMSAccessDeniedException': 'grant kms:Decrypt on the KMS key of the stream',
+    'KMSDisabledException': 'enable the KMS key of the stream',
+    'KMSInvalidStateException': 'the KMS key of the stream must be enabled and not about to be deleted',
+    'KMSNotFoundException': 'the KMS key of the stream is gone: restore it, or encrypt the stream with another',
+    'KMSOptInRequired': 'subscribe the AWS account to KMS',
+    'ResourceNotFoundException': 'check the name of the stream, the account and the region'}
+
+
+class ReadError(Exception):
+    """A Kinesis call failed for good."""
+
+
+class Gap(ReadError):
+    """Records were dropped by retention before they were read."""
+
+
+class PassingError(Exception):
+    """A Kinesis call failed for now."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.throttled = code in THROTTLES
+
+
+class ExpiredIterator(Exception):
+    """The shard iterator is older than five minutes."""
+
+
+class ShardGone(Exception):
+    """The shard is no longer there, or its stream is not."""
+
+
+def error_of(response: Mapping[str, Any], call: str, stream: str, shard: str | None) -> Exception:
+    """Give the exception for an error answer to `call`, the client's name of it: `get_records`."""
+    code = response['Error']['Code']
+    if code == 'ExpiredIteratorException':
+        return ExpiredIterator()
+    if code in PASSING or response['ResponseMetadata'].get('HTTPStatusCode', 0) >= 500:
+        return PassingError(code)
+    if code == 'ResourceNotFoundException' and shard:
+        return ShardGone()
+    if code in ('AccessDeniedException', 'AccessDenied'):
+        advice = f'grant kinesis:{call.title().replace("_", "")} on the stream'
+    else:
+        advice = ADVICE.get(code) or response['Error'].get('Message') or 'see the AWS documentation'
+    return ReadError(f'Kinesis {call} on {place_of(stream, shard)} failed with {code}: {advice}')
+
+
+def place_of(stream: str, shard: str | None) -> str:
+    """Name what a call was about."""
+    return f'stream {stream}, shard {shard}' if shard else f'stream {stream}'

@@ -1,0 +1,62 @@
+"""What retention has dropped: how far back each stream reaches now, and whether reading fell behind that."""
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.kinesis.calls import Calls
+from pipeline.kinesis.errors import Gap, ReadError
+from pipeline.kinesis.pace import Pace
+from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.settings import ReadSettings, StreamInfo
+from pipeline.windows import iso
+
+#: Retention can be changed while a job runs for months.
+REFRESH_S = 300.0
+
+
+class Horizons:
+    """Retention of the streams of a job, as the job was built and as DescribeStreamSummary says from time to time."""
+
+    def __init__(self, settings: ReadSettings, calls: Calls, pace: Pace, key: object) -> None:
+        self._streams = {stream.name: stream for stream in settings.streams}
+        self._calls, self._pace, self._key = calls, pace, key
+
+    def refresh_if_due(self) -> None:
+        """Ask for the retention of each stream every few minutes.
+
+        Raises PassingError, and ReadError where a stream is gone or is another one of the same name.
+        """
+        if not self._pace.wait_s(self._key):
+            for name in self._streams:
+                self._refresh(name)
+            self._pace.succeeded(self._key, REFRESH_S)
+
+    def check(self, cursor: Cursor, window_ms: int, now_ms: int | None = None) -> None:
+        """Raise Gap if records that this cursor has not read yet have been dropped at `now_ms`.
+
+        Without `now_ms` (the shard is gone, and AWS's time unknown) the stream is asked; that raises PassingError too.
+        """
+        reached_ms = max(window_ms, cursor.reached_ms, cursor.walked_ms)
+        if now_ms is not None and _horizon(self._streams[cursor.stream], now_ms) <= reached_ms:
+            return
+        stream, now_ms = self._refresh(cursor.stream)
+        horizon_ms = _horizon(stream, now_ms)
+        if horizon_ms > reached_ms:
+            raise Gap(f'stream {stream.name} keeps only what arrived since {iso(horizon_ms)}, and shard {cursor.shard} '
+                      f'was read up to {iso(reached_ms)}: what arrived between is lost, in part or whole; '
+                      '--start=resume --on_gap=skip goes on after it')
+
+    def _refresh(self, name: str) -> tuple[StreamInfo, int]:
+        stream = self._streams[name]
+        about = self._calls.summary(stream.address)
+        if about.created_ms != stream.created_ms:
+            raise ReadError(f'stream {name} was created at {iso(about.created_ms)}, not {iso(stream.created_ms)}: it '
+                            'was deleted and made again; start a new --output, or at a time with --replace')
+        self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
+        return self._streams[name], about.now_ms
+
+
+def _horizon(stream: StreamInfo, now_ms: int) -> int:
+    """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
+    horizon_ms = now_ms - stream.retention_ms
+    return horizon_ms if stream.created_ms < horizon_ms else 0
