@@ -1,7 +1,7 @@
 """`python -m pipeline`: parse the command line, run the job, say how it ended."""
 import sys
 
-from pipeline.main import main
+from pipeline.main import leave, main
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -1,12 +1,14 @@
 """The program: from arguments to an exit code."""
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
+import threading
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from pipeline.options import Options, parse_options
@@ -23,47 +25,81 @@ def main(argv: Sequence[str]) -> int:
     A continuous run that is ended by Ctrl-C or SIGTERM has done its work: 0.
     """
     options = parse_options(argv)
-    logging.basicConfig(level=logging.WARNING, format='%(asctime)s %(levelname)s %(message)s', force=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _interrupted(options))
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print('pipeline: ended; what is committed stays, go on with --start=resume', file=sys.stderr)
-        _leave(0 if options.stop is None else INTERRUPTED)
+        return _ended(options)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process: a runner's threads may be in the middle of a window, which a resume reads again.
+
+    What runners registered for the end is run, since that ends the processes that they started.
+    """
+    logging.disable(logging.CRITICAL)
+    threading.excepthook = lambda _: None  # those threads lose their connections now
+    for stop in (sys.stdout.flush, sys.stderr.flush, atexit._run_exitfuncs):
+        with contextlib.suppress(Exception):
+            stop()
+    os._exit(code)
 
 
 def _run(options: Options) -> int:
     # Beam and boto3 take a second to import: --help and wrong options answer without them.
-    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+    from botocore.exceptions import NoRegionError
 
-    from pipeline.kinesis.errors import ReadError
-    from pipeline.manifests import ManifestError
+    from pipeline.failures import reason_of
     from pipeline.run import Incomplete, run
     from pipeline.settings import RunRefused
 
     try:
-        for line in run(options):
-            print(line, flush=True)
+        with _quiet_beam(options):
+            for line in run(options):
+                print(line, flush=True)
     except RunRefused as error:
-        return _failed(error, REFUSED)
+        return _failed(str(error), REFUSED)
     except NoRegionError:
         return _failed(NO_REGION, REFUSED)
-    except (ReadError, ManifestError, Incomplete, BotoCoreError, ClientError) as error:
-        return _failed(error, FAILED)
+    except Incomplete as error:
+        return _failed(str(error), FAILED)
+    except Exception as error:
+        reason = reason_of(error)
+        if reason is None:
+            raise
+        return _failed(reason, FAILED)
     return 0
 
 
-def _failed(error: Exception | str, code: int) -> int:
-    print(f'pipeline: error: {error}', file=sys.stderr)
+def _failed(reason: str, code: int) -> int:
+    print(f'pipeline: error: {reason}', file=sys.stderr)
     return code
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+@contextlib.contextmanager
+def _quiet_beam(options: Options) -> Iterator[None]:
+    """Keep Beam from telling of a failure once a step, by log and on stderr: all of it is in the exception as well."""
+    here = options.runner in ('DirectRunner', 'PrismRunner')
+    logging.basicConfig(level=logging.CRITICAL if here else logging.WARNING,
+                        format='%(asctime)s %(levelname)s %(message)s', force=True)
+    logging.getLogger('pipeline').setLevel(logging.WARNING)
+    logging.getLogger('PrismJobServer').disabled = True  # Beam sets a level of its own
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere if here else sys.stderr):
+        yield
+
+
+def _interrupted(options: Options) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # a second one does not wait for anything
+    if options.runner == 'DirectRunner':
+        # Its steps run in this thread, and Beam would make an ordinary error of an exception raised here.
+        leave(_ended(options))
     raise KeyboardInterrupt
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once: a runner's threads may be in the middle of a window, which a resume reads again."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+def _ended(options: Options) -> int:
+    clear = '\r\033[K' if os.isatty(2) else ''
+    # Not print: the signal may have come in the middle of one.
+    os.write(2, f'{clear}pipeline: ended; what is committed stays, go on with --start=resume\n'.encode())
+    return 0 if options.stop is None else INTERRUPTED

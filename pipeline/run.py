@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,12 +21,13 @@ from pipeline.kinesis.slices import close_slice, open_slice
 from pipeline.layout import Layout
 from pipeline.manifests import read_manifest, write_anchor
 from pipeline.options import Options
+from pipeline.outputs import check_outputs, outputs_of
 from pipeline.plan import Plan, make_plan, now_of
 from pipeline.progress import ProgressLine
 from pipeline.report import Report, sum_up
 from pipeline.runners import beam_options, readers_of, runs_here
 from pipeline.settings import RunRefused, former_layout
-from pipeline.stores import Store, store_at
+from pipeline.stores import Store
 from pipeline.windows import align_down, iso
 
 #: FnApiRunner keeps what it read in memory until its source ends: a longer range is read in slices.
@@ -42,10 +44,13 @@ def run(options: Options) -> Iterator[str]:
     Raises RunRefused, ReadError and ManifestError with one line that says what to do, and Incomplete where windows
     were not committed.
     """
-    store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
+    check_outputs(options)
+    store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, calls, store)
     if plan.former:
         yield from _former(options, plan)
+        if 0 <= plan.stop_ms <= plan.former_until_ms:
+            return
         plan = make_plan(options, calls, store)
     if 0 <= plan.stop_ms <= plan.start_ms:
         yield f'nothing to do yet: everything before {iso(plan.start_ms)} is done, and --stop is {iso(plan.stop_ms)}'
@@ -69,14 +74,15 @@ def run(options: Options) -> Iterator[str]:
 
 
 def _former(options: Options, plan: Plan) -> Iterator[str]:
-    """Read up to the hour of the new layout with the former one."""
+    """Read up to the hour of the new layout, or to --stop where that comes before, with the former one."""
     until_ms = plan.former_until_ms
     if not runs_here(options):
         raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
                          f'options and --stop={iso(until_ms)}, then again with these')
     yield f'the new layout begins at {iso(until_ms)}: going on to there with the former one'
     former = former_layout(options, plan.former)
-    yield from run(dataclasses.replace(former, start='resume', stop=until_ms))
+    stop_ms = min(until_ms, align_down(plan.stop_ms, former.flush_ms)) if plan.stop_ms >= 0 else until_ms
+    yield from run(dataclasses.replace(former, start='resume', stop=stop_ms))
 
 
 def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built: PipelineOptions) -> None:
@@ -105,11 +111,14 @@ def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built:
 def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
     pipeline = beam.Pipeline(options=built)
     build_job(pipeline, _job(options, plan, read, readers_of(options, built)))
+    interrupted = signal.getsignal(signal.SIGINT)
     result = pipeline.run()
+    signal.signal(signal.SIGINT, interrupted)  # Beam's own stops its job server, and with it the way to cancel
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
-        result.cancel()
+        if options.runner != 'PrismRunner':  # which ends with this process
+            result.cancel()
         raise
     if state not in (PipelineState.DONE, None):
         raise RuntimeError(f'the pipeline ended as {state}')
@@ -122,12 +131,10 @@ def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, si
 
 
 def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
-    store = store_at(options.output, options)
-    stores = {'events': store, 'errors': store_at(options.errors_output or options.output, options),
-              'backup': store_at(options.backup_output or options.output, options)}
+    stores = outputs_of(options)
     layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
                     options.partition_time)
-    commit = CommitSettings(store, stores, options.flush_ms, plan.settings, options.backup, options.replace,
+    commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
                             plan.moves_anchor)
     return Job(read, readers, options.rules, layout, stores, commit)
 

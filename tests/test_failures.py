@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.chunks import OverlapError
+from pipeline.failures import reason_of
+from pipeline.kinesis.calls import ReadError
+from pipeline.manifests import ManifestError
+from pipeline.stores import StoreError
+
+
+@pytest.mark.parametrize('kind', [ReadError, StoreError, ManifestError, OverlapError])
+def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(kind: type[Exception]) -> None:
+    name = f'{kind.__module__}.{kind.__name__}'
+    trace = f'Traceback (most recent call last):\n  File "x.py"\n{name}: first\n\nduring:\n{name}: no such bucket'
+
+    assert reason_of(kind('no such bucket')) == 'no such bucket'
+    assert reason_of(kind("no such bucket [while running 'WriteObjects/Put']")) == 'no such bucket'
+    assert reason_of(RuntimeError(f"{trace} [while running 'WriteObjects/Put']\n\n")) == 'no such bucket'
+    assert reason_of(RuntimeError(f'Pipeline job-1 failed in state FAILED: bundle failed:{trace}')) == 'no such bucket'
+
+
+@pytest.mark.parametrize('error', [
+    RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.stores.StoreError: no'), TypeError()])
+def test_a_bug_has_no_such_line(error: Exception) -> None:
+    assert reason_of(error) is None

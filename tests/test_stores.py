@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+import pathlib
+import stat
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.local.servers import LocalAws
+from pipeline.s3 import S3Store
+from pipeline.stores import FolderStore, MemoryStore, Store, StoreError
+
+BUCKET = 'lake'
+
+
+@pytest.fixture(scope='module')
+def aws() -> Iterator[LocalAws]:
+    with LocalAws() as aws:
+        aws.create_bucket(BUCKET)
+        yield aws
+
+
+@pytest.fixture(params=['memory', 'folder', 's3', 's3 without a prefix'])
+def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Store:
+    if request.param == 'memory':
+        return MemoryStore()
+    if request.param == 'folder':
+        return FolderStore(str(tmp_path / 'lake'))
+    aws: LocalAws = request.getfixturevalue('aws')
+    bucket = f'b{abs(hash(request.node.name))}'
+    aws.create_bucket(bucket)
+    return S3Store(bucket, 'mobile/x' if request.param == 's3' else '', aws.endpoint)
+
+
+def test_what_is_put_is_what_comes_back_and_a_second_put_replaces_it(store: Store) -> None:
+    store.put('a/b.json', b'\x00first')
+    store.put('a/b.json', b'')
+
+    assert store.get('a/b.json') == b''
+
+
+def test_a_missing_path_is_none_and_can_be_deleted(store: Store) -> None:
+    store.delete('a/none')
+
+    assert store.get('a/none') is None
+
+
+def test_a_deleted_path_is_gone_and_no_other(store: Store) -> None:
+    store.put('a/b', b'1')
+    store.put('a/bc', b'2')
+
+    store.delete('a/b')
+
+    assert (store.get('a/b'), store.get('a/bc')) == (None, b'2')
+
+
+def test_a_list_is_what_lies_below_its_prefix_sorted(store: Store) -> None:
+    for path in ('a/2', 'a/1', 'a/b/3', 'ab/4', 'c'):
+        store.put(path, b'')
+
+    assert list(store.list('a/')) == ['a/1', 'a/2', 'a/b/3']
+    assert list(store.list('none/')) == []
+
+
+def test_memory_notes_every_effect_in_order() -> None:
+    store = MemoryStore()
+    store.put('a', b'1')
+    store.delete('b')
+    store.put('a', b'2')
+
+    assert store.effects == [('put', 'a'), ('delete', 'b'), ('put', 'a')]
+
+
+def test_a_put_into_a_folder_shows_the_old_bytes_or_the_new_ones(tmp_path: pathlib.Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    store, seen = FolderStore(str(tmp_path)), list[bytes | None]()
+    store.put('a', b'old')
+    rename: Callable[..., None] = os.replace
+    monkeypatch.setattr(os, 'replace', lambda *paths: (seen.append(store.get('a')), rename(*paths)))
+
+    store.put('a', b'new')
+
+    assert [*seen, store.get('a')] == [b'old', b'new']
+    assert stat.S_IMODE((tmp_path / 'a').stat().st_mode) == 0o644
+
+
+def test_a_failed_put_leaves_neither_bytes_nor_a_temporary_file(tmp_path: pathlib.Path) -> None:
+    store = FolderStore(str(tmp_path))
+    (tmp_path / 'a').mkdir()
+
+    with pytest.raises(StoreError) as error:
+        store.put('a', b'new')
+
+    assert str(error.value) == f'cannot write {tmp_path}/a: Is a directory'
+    assert [path.name for path in tmp_path.iterdir()] == ['a']
+
+
+def test_what_a_killed_run_left_in_a_folder_is_not_listed(tmp_path: pathlib.Path) -> None:
+    store = FolderStore(str(tmp_path))
+    store.put('events/a', b'')
+    (tmp_path / 'events' / '.x1y2.tmp').write_bytes(b'half')
+
+    assert list(store.list('events/')) == ['events/a']
+
+
+def test_a_folder_below_a_file_is_refused_by_every_call(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'file').touch()
+    store = FolderStore(str(tmp_path / 'file'))
+
+    for call, name in ((store.get, 'read'), (store.delete, 'delete')):
+        with pytest.raises(StoreError, match=f'cannot {name} {tmp_path}/file/x: Not a directory'):
+            call('x')
+
+
+@pytest.mark.parametrize(('path', 'kind'), [
+    ('x.json.gz', 'application/x-gzip'), ('x.json', 'application/json'), ('resume.json', 'application/json')])
+def test_objects_on_s3_say_what_they_are(aws: LocalAws, path: str, kind: str) -> None:
+    S3Store(BUCKET, 'kinds', aws.endpoint).put(path, b'{}')
+
+    head = aws.s3.head_object(Bucket=BUCKET, Key=f'kinds/{path}')
+    assert (head['ContentType'], head.get('ContentEncoding')) == (kind, None)
+
+
+def test_a_list_on_s3_goes_on_past_a_page(aws: LocalAws) -> None:
+    for number in range(1001):
+        aws.s3.put_object(Bucket=BUCKET, Key=f'many/day/{number:04d}')
+
+    assert list(S3Store(BUCKET, 'many', aws.endpoint).list('day/')) == [f'day/{number:04d}' for number in range(1001)]
+
+
+def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
+    store = S3Store('nowhere', 'x', aws.endpoint)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ('GetObject on s3://nowhere/x/a', lambda: store.get('a')),
+        ('PutObject on s3://nowhere/x/a', lambda: store.put('a', b'')),
+        ('DeleteObject on s3://nowhere/x/a', lambda: store.delete('a')),
+        ('ListObjectsV2 on s3://nowhere/x/a/', lambda: list(store.list('a/')))]
+
+    for where, call in calls:
+        with pytest.raises(StoreError) as error:
+            call()
+        assert str(error.value) == f'S3 {where} failed with NoSuchBucket: the bucket does not exist'
+
+
+def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('pipeline.s3.RETRIES', {'mode': 'standard', 'total_max_attempts': 1})
+    for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
+        monkeypatch.setenv(name, 'us-east-1')
+
+    with pytest.raises(StoreError, match='S3 GetObject on s3://lake/a failed: Could not connect to the endpoint URL'):
+        S3Store(BUCKET, '', 'http://127.0.0.1:1').get('a')
