@@ -11,7 +11,7 @@ import apache_beam as beam
 import orjson
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue, WindowedValue
 
-from pipeline.chunks import Position, encode_chunk
+from pipeline.chunks import Position, encode_chunk, encode_loose_chunk
 from pipeline.kinesis.folding import Batch
 from pipeline.layout import Layout
 from pipeline.windows import timestamp_of
@@ -25,21 +25,25 @@ KeyedChunk = tuple[bytes, bytes]
 
 @dataclasses.dataclass
 class Bucket:
-    """Lines of one shard for one object, in stream order."""
+    """Lines of one shard for one object, and the place in the stream of the first and the last, or of each if loose."""
 
     first: tuple[Origin, int]
     last: tuple[Origin, int]
     lines: list[bytes]
     size: int = 0
+    places: list[tuple[Origin, int]] = dataclasses.field(default_factory=list)
 
 
 class Buckets:
-    """Lines by object and shard, and counts by flush window, of one bundle."""
+    """Lines by object and shard, and counts by flush window, of one bundle.
 
-    def __init__(self) -> None:
+    Lines of a shard come in stream order, unless `loose`.
+    """
+
+    def __init__(self, loose: bool = False) -> None:
+        self._loose = loose
         self.counts: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
-        self._last: dict[tuple[str, str], int] = {}
         self._size = 0
 
     def add(self, path: str, origin: Origin, index: int, line: bytes) -> Iterator[TimestampedValue]:
@@ -49,6 +53,8 @@ class Buckets:
         if bucket is None:
             bucket = self._buckets[key] = Bucket((origin, index), (origin, index), [])
         bucket.last = origin, index
+        if self._loose:
+            bucket.places.append(bucket.last)
         bucket.lines.append(line)
         bucket.size += len(line)
         self._size += len(line)
@@ -65,7 +71,10 @@ class Buckets:
     def _take(self, key: tuple[str, str, str]) -> TimestampedValue:
         bucket = self._buckets.pop(key)
         self._size -= bucket.size
-        chunk = encode_chunk(_position(*bucket.first), _position(*bucket.last), bucket.lines)
+        if self._loose:
+            chunk = encode_loose_chunk([_position(*place) for place in bucket.places], bucket.lines)
+        else:
+            chunk = encode_chunk(_position(*bucket.first), _position(*bucket.last), bucket.lines)
         return TimestampedValue((key[0].encode(), chunk), timestamp_of(bucket.first[0].window_ms))
 
 
@@ -74,11 +83,13 @@ def _position(origin: Origin, index: int) -> Position:
 
 
 class _Bucketing(beam.DoFn):  # type: ignore[misc]
+    loose = False
+
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
     def start_bundle(self) -> None:
-        self._buckets = Buckets()
+        self._buckets = Buckets(self.loose)
 
     def finish_bundle(self) -> Iterator[Any]:
         for keyed in self._buckets.flush():
@@ -123,6 +134,8 @@ def count_record(counts: collections.Counter[str], record: Record, unread: int) 
 
 
 class _BucketFailures(_Bucketing):
+    loose = True  # those of one stage come after those of another
+
     def process(self, element: Failure) -> Iterator[KeyedChunk]:
         self._buckets.counts[element.origin.window_ms][f'error {element.code}'] += 1
         path = self._layout.failure(element.code, element.origin)

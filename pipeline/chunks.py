@@ -1,6 +1,8 @@
-"""Chunks: lines of one shard for one object, with the position of the first and the last one.
+"""Chunks: lines of one shard for one object, with the positions that they have in the stream.
 
-Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline.
+Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline. A chunk of
+events or of the backup is a stretch of its shard without a gap, and its header says where that begins and ends. Errors
+come out of several stages, so that those of two chunks may lie in between one another: there each line has a position.
 """
 from __future__ import annotations
 
@@ -41,11 +43,22 @@ def encode_chunk(first: Position, last: Position, lines: list[bytes]) -> bytes:
     return SEPARATOR.join([header, *lines, b''])
 
 
-def decode_chunk(data: bytes) -> Chunk:
-    """Take a chunk apart again."""
-    header, _, body = data.partition(SEPARATOR)
-    first, last, lines = orjson.loads(header)
-    return Chunk(_position(first), _position(last), lines, body)
+def encode_loose_chunk(positions: Iterable[Position], lines: list[bytes]) -> bytes:
+    """Join lines (each without its newline) into a chunk that other chunks of its shard may reach into."""
+    header = orjson.dumps({'positions': [_texts(position) for position in positions]})
+    return SEPARATOR.join([header, *lines, b''])
+
+
+def decode_chunk(data: bytes) -> list[Chunk]:
+    """Take a chunk apart again; a loose one gives a chunk for each of its lines."""
+    text, _, body = data.partition(SEPARATOR)
+    header = orjson.loads(text)
+    if isinstance(header, dict):
+        positions = [_position(texts) for texts in header['positions']]
+        lines = body.split(SEPARATOR)[:-1]
+        return [Chunk(at, at, 1, line + SEPARATOR) for at, line in zip(positions, lines, strict=True)]
+    first, last, count = header
+    return [Chunk(_position(first), _position(last), count, body)]
 
 
 def join_chunks(chunks: Iterable[bytes]) -> tuple[bytes, int]:
@@ -53,7 +66,7 @@ def join_chunks(chunks: Iterable[bytes]) -> tuple[bytes, int]:
 
     Raises OverlapError when two chunks of a shard overlap.
     """
-    ordered = sorted((decode_chunk(chunk) for chunk in chunks), key=lambda chunk: chunk.first)
+    ordered = sorted((part for chunk in chunks for part in decode_chunk(chunk)), key=lambda chunk: chunk.first)
     for before, after in zip(ordered, ordered[1:], strict=False):
         if after.first <= before.last:
             raise OverlapError(f'two chunks of shard {after.first.shard} of stream {after.first.stream} overlap '
