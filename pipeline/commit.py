@@ -10,6 +10,7 @@ from apache_beam.transforms.window import FixedWindows
 
 from pipeline.ledger import Ledger, add_up, imbalance
 from pipeline.manifests import advance_anchor, make_manifest, manifests_between, read_manifest, write_manifest
+from pipeline.paths import manifest_path
 from pipeline.progress import PROGRESS
 from pipeline.stores import Store
 from pipeline.windows import iso
@@ -31,7 +32,7 @@ class CommitSettings:
 
 
 def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
-    """Write the manifest of a complete window, then remove objects that only its earlier manifests list.
+    """Write the manifest of a complete window, then remove what only its earlier manifests list, then move resume.json.
 
     Gives the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
     """
@@ -44,8 +45,11 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     listed = {item['path']: item['sha256'] for manifest in earlier for item in manifest['objects']}
     for path in sorted(listed.keys() - ledger.objects.keys()):
         conf.stores[path.split('/', 1)[0]].delete(path)
+    for manifest in earlier:
+        if manifest['window_ms'] != window_ms:  # of a shorter flush interval: it would list what is no longer there
+            conf.store.delete(manifest_path(manifest['window_ms']))
     if conf.moves_anchor:
-        advance_anchor(conf.store)
+        advance_anchor(conf.store, conf.settings)
     if any(manifest['settings'] != conf.settings for manifest in earlier):
         return 0
     return sum(listed.get(path, item['sha256']) != item['sha256'] for path, item in ledger.objects.items())
@@ -53,9 +57,7 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
 
 def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[dict[str, Any]]:
     if conf.replace:  # other settings may have cut this stretch into several windows
-        end_ms = window_ms + conf.flush_ms
-        found = list(manifests_between(conf.store, window_ms, end_ms))
-        return found
+        return list(manifests_between(conf.store, window_ms, window_ms + conf.flush_ms))
     manifest = read_manifest(conf.store, window_ms)
     return [manifest] if manifest else []
 

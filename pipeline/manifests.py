@@ -14,6 +14,8 @@ from pipeline.windows import align_down, iso, utc
 
 VERSION = 1
 DAY_MS = 86_400_000
+_ANCHOR = frozenset({'version', 'end_ms', 'since_ms', 'positions', 'settings'})
+_MANIFEST = frozenset({'version', 'window', 'window_ms', 'end_ms', 'counts', 'objects', 'positions', 'settings'})
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -50,7 +52,7 @@ def write_manifest(store: Store, manifest: dict[str, Any]) -> None:
 
 def read_manifest(store: Store, window_ms: int) -> dict[str, Any] | None:
     """Read the manifest of the window that starts there, None where there is none. Raises ManifestError."""
-    return _read(store, manifest_path(window_ms))
+    return _read(store, manifest_path(window_ms), _MANIFEST)
 
 
 def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
@@ -59,14 +61,14 @@ def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[dict
         for path in store.list(manifest_day(day_ms)):
             name = path.rsplit('/', 1)[-1]
             if f'{utc(start_ms):%Y%m%dT%H%M%SZ}' <= name[:16] < f'{utc(end_ms):%Y%m%dT%H%M%SZ}':
-                manifest = _read(store, path)
+                manifest = _read(store, path, _MANIFEST)
                 if manifest:
                     yield manifest
 
 
 def read_anchor(store: Store) -> Anchor | None:
     """Read resume.json, None where there is none. A failed read raises: it is never "no resume"."""
-    found = _read(store, RESUME)
+    found = _read(store, RESUME, _ANCHOR)
     if found is None:
         return None
     return Anchor(found['end_ms'], found['since_ms'], found['positions'], found['settings'])
@@ -78,13 +80,21 @@ def write_anchor(store: Store, anchor: Anchor) -> None:
     store.put(RESUME, orjson.dumps(value, option=_PRETTY))
 
 
-def advance_anchor(store: Store) -> Anchor | None:
-    """Move resume.json over the manifests that follow it without a gap; gives where it is then."""
-    anchor = start = read_anchor(store)
-    while anchor and (manifest := read_manifest(store, anchor.end_ms)):
-        anchor = anchor_after(manifest)
+def advance_anchor(store: Store, settings: dict[str, Any]) -> None:
+    """Move resume.json over the manifests of these settings that follow it without a gap."""
+    start = read_anchor(store)
+    anchor = start and follow(store, start, settings)
     if anchor and anchor is not start:
         write_anchor(store, anchor)
+
+
+def follow(store: Store, anchor: Anchor, settings: dict[str, Any]) -> Anchor:
+    """Walk from an anchor over the manifests of these settings that follow it without a gap.
+
+    One of other settings ends the walk: a run with `--replace` has still to write that window again.
+    """
+    while (manifest := read_manifest(store, anchor.end_ms)) and manifest['settings'] == settings:
+        anchor = anchor_after(manifest)
     return anchor
 
 
@@ -93,15 +103,17 @@ def anchor_after(manifest: dict[str, Any]) -> Anchor:
     return Anchor(manifest['end_ms'], 0, manifest['positions'], manifest['settings'])
 
 
-def _read(store: Store, path: str) -> dict[str, Any] | None:
+def _read(store: Store, path: str, fields: frozenset[str]) -> dict[str, Any] | None:
     data = store.get(path)
     if data is None:
         return None
     try:
-        value: dict[str, Any] = orjson.loads(data)
-        version = value['version']
-    except (ValueError, TypeError, KeyError):
-        raise ManifestError(f'{path} is damaged: not JSON of this program; restore it, or remove it') from None
-    if version != VERSION:
+        value = orjson.loads(data)
+    except ValueError:
+        value = None
+    version = value.get('version') if isinstance(value, dict) else None
+    if version not in (None, VERSION):
         raise ManifestError(f'{path} is of version {version}, this program reads version {VERSION}')
+    if not isinstance(value, dict) or not fields <= value.keys():
+        raise ManifestError(f'{path} is damaged: not JSON of this program; restore it, or remove it')
     return value

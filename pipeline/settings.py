@@ -65,9 +65,10 @@ def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, 
             raise RunRefused(f'window {manifest["window"]} is committed with other settings '
                              f'({_all_differences(manifest["settings"], settings)}): give --replace to write it again')
         flush_ms = settings['placement']['flush_interval_s'] * 1000
-        if manifest['end_ms'] - manifest['window_ms'] != flush_ms and (start_ms % HOUR_MS or end_ms % HOUR_MS):
-            raise RunRefused('--replace with another --flush_interval_s: --start and --stop must be full hours, got '
-                             f'{iso(start_ms)} and {iso(end_ms)}')
+        within = [f'{option} {iso(ms)}' for option, ms in (('--start', start_ms), ('--stop', end_ms)) if ms % HOUR_MS]
+        if within and manifest['end_ms'] - manifest['window_ms'] != flush_ms:
+            raise RunRefused('--replace with another --flush_interval_s: must begin and end at full hours, got '
+                             + ' and '.join(within))
 
 
 def former_layout(options: Options, placement: Settings) -> Options:

@@ -1,0 +1,108 @@
+"""Where a run begins to read: at the positions of resume.json, at a time, or after a gap."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from pipeline.kinesis.accounts import cursor_at
+from pipeline.kinesis.calls import Calls
+from pipeline.kinesis.errors import PassingError, ReadError
+from pipeline.kinesis.pages import MARGIN_MS
+from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.manifests import Anchor
+from pipeline.options import Options
+from pipeline.settings import RunRefused
+from pipeline.windows import align_down, align_up, iso
+
+TRIES = 8
+Answer = TypeVar('Answer')
+
+
+class Start(NamedTuple):
+    """Where reading begins, and from which positions.
+
+    `anew` tells that these are not those of resume.json; `note` says what is skipped.
+    """
+
+    ms: int
+    since_ms: int
+    cursors: tuple[Cursor, ...] = ()
+    note: str = ''
+    anew: bool = True
+
+
+def resumed(anchor: Anchor, options: Options, streams: Sequence[StreamInfo], calls: Calls, now_ms: int) -> Start:
+    """Go on from resume.json. Raises RunRefused where a stream no longer holds what comes next."""
+    gaps = [stream for stream in streams if _horizon(stream, now_ms) > anchor.end_ms]
+    if gaps:
+        return _after_gap('--start=resume', anchor.end_ms, options, gaps, now_ms)
+    names = {stream.name for stream in streams}
+    known = [cursor_at(key, position) for key, position in sorted(anchor.positions.items())]
+    added = [stream for stream in streams if stream.name not in anchor.settings['placement']['streams']]
+    cursors = (*(cursor for cursor in known if cursor.stream in names), *_beginnings(calls, added, anchor.end_ms))
+    note = '; '.join(f'stream {stream.name} is new: read from {iso(anchor.end_ms)} on' for stream in added)
+    return Start(anchor.end_ms, anchor.since_ms, cursors, note, anew=False)
+
+
+def _beginnings(calls: Calls, streams: Sequence[StreamInfo], start_ms: int) -> Iterator[Cursor]:
+    """Give the cursors of streams that were added: unlike shards that are new, theirs hold what arrived before."""
+    for stream in streams:
+        shards, _ = patiently(calls.list_shards, stream.address)
+        yield from (Cursor(stream.name, shard.shard, since_ms=start_ms) for shard in shards)
+
+
+def fresh(options: Options, streams: Sequence[StreamInfo], now_ms: int) -> Start:
+    """Begin at a time, `latest`, or else `earliest`. Raises RunRefused where a stream no longer holds that time."""
+    flush_ms = options.flush_ms
+    if options.start == 'latest':
+        return _at(align_down(now_ms, flush_ms))
+    created_ms = align_down(min(stream.created_ms for stream in streams), flush_ms)
+    if isinstance(options.start, int):
+        if options.start > now_ms:
+            raise RunRefused(f'--start: got {iso(options.start)}, must not be in the future; AWS says {iso(now_ms)}')
+        start_ms = max(options.start, created_ms)
+        gaps = [stream for stream in streams if _horizon(stream, now_ms) > start_ms - MARGIN_MS]
+        return _after_gap('--start', start_ms, options, gaps, now_ms) if gaps else _at(start_ms)
+    truncated = [stream for stream in streams if _horizon(stream, now_ms)]
+    whole = [align_down(stream.created_ms, flush_ms) for stream in streams if stream not in truncated]
+    bounds = [_first_whole(stream, now_ms, flush_ms) for stream in truncated]
+    start_ms = max([*bounds, min(whole + bounds)])
+    note = f'what arrived before {iso(start_ms)} was skipped: its retention ends' if truncated else ''
+    return _at(start_ms, note)
+
+
+def _after_gap(option: str, start_ms: int, options: Options, gaps: Sequence[StreamInfo], now_ms: int) -> Start:
+    next_ms = max(_first_whole(stream, now_ms, options.flush_ms) for stream in gaps)
+    lost = (f'stream {gaps[0].name} keeps only what arrived since {iso(_horizon(gaps[0], now_ms))}, '
+            f'what arrived from {iso(start_ms)} on is lost in part')
+    if options.on_gap == 'fail':
+        raise RunRefused(f'{option}: {lost}; --on_gap=skip goes on at {iso(next_ms)}')
+    return _at(next_ms, f'{lost}: went on at {iso(next_ms)}')
+
+
+def _at(start_ms: int, note: str = '') -> Start:
+    return Start(start_ms, start_ms, note=note)
+
+
+def _horizon(stream: StreamInfo, now_ms: int) -> int:
+    """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
+    horizon_ms = now_ms - stream.retention_ms
+    return horizon_ms if stream.created_ms < horizon_ms else 0
+
+
+def _first_whole(stream: StreamInfo, now_ms: int, flush_ms: int) -> int:
+    return align_up(_horizon(stream, now_ms) + max(flush_ms, MARGIN_MS), flush_ms)
+
+
+def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Make a call again while it fails for now, about a minute long; raises ReadError then."""
+    for attempt in range(TRIES):
+        try:
+            return call(stream)
+        except PassingError as error:
+            problem = error
+            sleep(min(20.0, 0.5 * 2 ** attempt))
+    raise ReadError(f'Kinesis does not answer for stream {stream} ({problem}): check the endpoint, the region and the '
+                    'network')
