@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from pipeline.kinesis.calls import PassingError, ReadError, ShardInfo, Summary
+from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.ledger import add_up
+from pipeline.manifests import Anchor, make_manifest, write_anchor, write_manifest
+from pipeline.plan import Plan, make_plan, now_of
+from pipeline.settings import RunRefused, settings_of
+from pipeline.starts import patiently
+from pipeline.stores import MemoryStore
+from pipeline.values import iso_ms
+from tests.ledgers import balanced
+from tests.options import options_of
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NOW = iso_ms('2026-11-23T10:17:21Z') or 0
+YOUNG = NOW - 2 * HOUR - 1234  # created within its retention
+OLD = NOW - 30 * DAY
+
+
+def at(clock: str) -> int:
+    return iso_ms(f'2026-11-23T{clock}Z') or 0
+
+
+@dataclasses.dataclass
+class ScriptedCalls:
+    """Kinesis as a plan sees it: streams by name, each with its summary; fails on anything else that is asked."""
+
+    created: dict[str, int]
+    now_ms: int = NOW
+    open_shards: int = 1
+    shards: tuple[str, ...] = ()
+    failures: int = 0
+
+    def summary(self, stream: str) -> Summary:
+        if self.failures:
+            self.failures -= 1
+            raise PassingError('InternalFailure')
+        return Summary(self.created[stream], DAY, self.open_shards, self.now_ms)
+
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+        assert stream in self.created
+        return [ShardInfo(shard, 0, 9, True) for shard in self.shards], self.now_ms
+
+    def iterator(self, *_: Any) -> str:
+        raise AssertionError('a plan reads nothing')
+
+    records: Any = iterator
+
+
+def plan(*args: str, store: MemoryStore | None = None, **calls: Any) -> Plan:
+    scripted = ScriptedCalls(**{'created': {'app': YOUNG}, **calls})
+    return make_plan(options_of(*args), scripted, store if store is not None else MemoryStore())
+
+
+def refusal(*args: str, **given: Any) -> str:
+    with pytest.raises(RunRefused) as error:
+        plan(*args, **given)
+    return str(error.value)
+
+
+def settings(*args: str, created: dict[str, int] | None = None) -> dict[str, Any]:
+    streams = [StreamInfo(name, name, '', created_ms, DAY) for name, created_ms in (created or {'app': YOUNG}).items()]
+    return settings_of(options_of(*args), streams)
+
+
+POSITIONS = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'arrival_ms': 5, 'open': shard != 2}
+             for shard in (2, 1)}
+
+
+def resumable(end_ms: int, positions: dict[str, Any] | None = None, **created: int) -> MemoryStore:
+    """A store with a resume.json that ends there."""
+    store = MemoryStore()
+    known = settings(created=created or {'app': YOUNG})
+    write_anchor(store, Anchor(end_ms, 0, POSITIONS if positions is None else positions, known))
+    store.effects.clear()
+    return store
+
+
+def times(made: Plan) -> tuple[int, int, int]:
+    return made.start_ms, made.stop_ms, made.since_ms
+
+
+@pytest.mark.parametrize(('args', 'expected'), [
+    (['--start', 'latest'], (at('10:15:00'), -1)),
+    (['--start', 'earliest'], (at('08:15:00'), -1)),
+    ([], (at('08:15:00'), -1)),
+    (['--stop', 'now'], (at('08:15:00'), at('10:15:00'))),
+    (['--stop', '2026-11-23T10:14:59Z'], (at('08:15:00'), at('10:10:00'))),
+    (['--stop', '2026-11-24T00:00:00Z'], (at('08:15:00'), at('00:00:00') + DAY)),
+    (['--start', '2026-11-23T09:01:00Z'], (at('09:00:00'), -1)),
+    (['--start', '2026-11-23T10:17:21Z'], (at('10:15:00'), -1)),
+    (['--start', '2026-11-20T00:00:00Z'], (at('08:15:00'), -1)),
+    (['--start', 'latest', '--flush_interval_s', '3600'], (at('10:00:00'), -1))])
+def test_start_and_stop_are_window_starts_by_the_clock_of_aws(args: list[str], expected: tuple[int, int]) -> None:
+    assert times(plan(*args)) == (*expected, expected[0])
+
+
+def test_the_time_is_that_of_aws() -> None:
+    assert now_of(ScriptedCalls({'app': YOUNG}, now_ms=7), plan().streams) == 7
+
+
+def test_a_start_in_the_future_is_refused() -> None:
+    assert refusal('--start', '2026-11-23T10:20:00Z') == (
+        '--start: got 2026-11-23T10:20:00Z, must not be in the future; AWS says 2026-11-23T10:17:21Z')
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'latest'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', '2026-11-23T09:00:00Z', '--stop', 'now']])
+def test_a_run_without_resume_sets_it_to_its_start(args: list[str]) -> None:
+    made = plan(*args)
+
+    assert made.anchor == Anchor(made.start_ms, made.start_ms, {}, settings())
+    assert made.moves_anchor
+
+
+def test_planning_writes_nothing() -> None:
+    store = resumable(at('10:00:00'))
+    plan(store=store)
+    plan('--start', 'latest', store=store)
+
+    assert store.effects == []
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'resume'], ['--stop', 'now']])
+def test_resume_goes_on_by_sequence_number(args: list[str]) -> None:
+    made = plan(*args, store=resumable(at('10:00:00')))
+
+    assert (made.start_ms, made.since_ms) == (at('10:00:00'), 0)
+    assert made.cursors == (Cursor('app', 'shardId-1', 0, '1', 5), Cursor('app', 'shardId-2', 0, '2', 5, closed=True))
+    assert (made.anchor, made.moves_anchor, made.notes) == (None, True, ())
+
+
+def test_a_resume_before_anything_was_committed_reads_from_the_first_start() -> None:
+    store = MemoryStore()
+    write_anchor(store, Anchor(at('10:00:00'), at('10:00:00'), {}, settings()))
+
+    assert times(plan(store=store)) == (at('10:00:00'), -1, at('10:00:00'))
+
+
+def test_resume_passes_over_windows_that_a_killed_run_committed() -> None:
+    store = resumable(at('10:00:00'))
+    for window in ('10:00:00', '10:05:00', '10:15:00'):
+        write_manifest(store, make_manifest(at(window), 300_000, add_up(balanced()), settings()))
+
+    made = plan(store=store)
+
+    assert made.start_ms == at('10:10:00')
+    assert made.cursors == (Cursor('app', 'a', 0, '5', 5),)
+
+
+def test_resume_without_anything_to_resume_is_refused() -> None:
+    assert refusal('--start', 'resume') == (
+        '--start=resume: there is no resume.json at --output; start at earliest, latest or a time')
+
+
+def test_an_explicit_start_moves_resume_only_if_the_run_is_continuous() -> None:
+    bounded = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
+    continuous = plan('--start', 'earliest', store=resumable(at('10:00:00')))
+
+    assert (bounded.anchor, bounded.moves_anchor) == (None, False)
+    assert continuous.anchor == Anchor(at('08:15:00'), at('08:15:00'), {}, settings())
+    assert continuous.moves_anchor
+
+
+def test_earliest_of_an_old_stream_is_the_first_whole_window_past_the_horizon() -> None:
+    made = plan('--start', 'earliest', created={'app': OLD})
+
+    assert made.start_ms == at('10:25:00') - DAY
+    assert made.notes == ('what arrived before 2026-11-22T10:25:00Z was skipped: its retention ends',)
+
+
+def test_earliest_of_an_old_and_a_young_stream_is_that_of_the_old_one() -> None:
+    made = plan('--stream', 'app', '--stream', 'new', '--start', 'earliest', created={'app': OLD, 'new': YOUNG})
+
+    assert made.start_ms == at('10:25:00') - DAY
+
+
+def test_earliest_of_two_young_streams_is_that_of_the_older_one() -> None:
+    created = {'app': YOUNG, 'new': YOUNG + HOUR}
+
+    assert plan('--stream', 'app', '--stream', 'new', created=created).start_ms == at('08:15:00')
+
+
+LOST = ('stream app keeps only what arrived since 2026-11-22T10:17:21Z, what arrived from 2026-11-22T10:15:00Z on is '
+        'lost in part')
+
+
+def test_a_resume_past_the_horizon_is_refused_by_one_line_that_says_what_is_lost() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    assert refusal(created={'app': OLD}, store=store) == (
+        f'--start=resume: {LOST}; --on_gap=skip goes on at 2026-11-22T10:25:00Z')
+
+
+def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shard() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    made = plan('--on_gap', 'skip', created={'app': OLD}, store=store)
+
+    start_ms = at('10:25:00') - DAY
+    assert times(made) == (start_ms, -1, start_ms)
+    assert (made.cursors, made.anchor) == ((), Anchor(start_ms, start_ms, {}, settings(created={'app': OLD})))
+    assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
+
+
+def test_a_start_within_a_minute_of_the_horizon_is_a_gap_too() -> None:
+    assert '--start: stream app keeps only' in refusal('--start', '2026-11-22T10:15:00Z', created={'app': OLD})
+    assert plan('--start', '2026-11-22T10:20:00Z', created={'app': OLD}).start_ms == at('10:20:00') - DAY
+
+
+def test_another_layout_goes_on_with_the_former_one_up_to_the_hour() -> None:
+    made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:15:00')))
+
+    assert (made.former, made.former_until_ms) == (settings()['placement'], at('11:00:00'))
+
+
+def test_at_the_hour_the_new_layout_begins_from_the_same_positions() -> None:
+    made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:00:00')))
+
+    assert (made.former, made.start_ms, len(made.cursors)) == ({}, at('10:00:00'), 2)
+
+
+def test_another_layout_is_refused_where_it_was_not_asked_for() -> None:
+    assert '--output_shards: was 1, is 2' in refusal('--output_shards', '2', store=resumable(at('10:00:00')))
+
+
+def test_a_stream_that_is_gone_leaves_no_cursor() -> None:
+    store = resumable(at('10:00:00'), {**POSITIONS, 'old/shardId-1': POSITIONS['app/shardId-1']}, app=YOUNG, old=YOUNG)
+
+    made = plan('--new_layout', store=store)
+
+    assert [cursor.key for cursor in made.cursors] == ['app/shardId-1', 'app/shardId-2']
+
+
+def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
+    made = plan('--stream', 'app', '--stream', 'new', '--new_layout', store=resumable(at('10:00:00')),
+                created={'app': YOUNG, 'new': YOUNG}, shards=('shardId-1', 'shardId-2'))
+
+    assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')), Cursor('new', 'shardId-2', at('10:00:00')))
+    assert made.notes == ('stream new is new: read from 2026-11-23T10:00:00Z on',)
+    assert made.anchor is None
+
+
+def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced() -> None:
+    store = resumable(at('10:00:00'))
+    write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
+    args = ['--start', '2026-11-23T09:00:00Z', '--rename', 'none']
+
+    assert 'window 2026-11-23T09:00:00Z is committed with other settings' in refusal(*args, store=store)
+    assert 'window 2026-11-23T09:00:00Z is committed' in refusal(*args, '--stop', 'now', store=store)
+    assert plan(*args, '--stop', '2026-11-23T09:00:00Z', '--start', '2026-11-23T08:00:00Z', store=store).start_ms
+    assert plan(*args, '--replace', store=store).start_ms == at('09:00:00')
+
+
+def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> None:
+    store = resumable(at('10:00:00'))
+    write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
+
+    made = plan('--start', '2026-11-23T09:00:00Z', '--flush_interval_s', '900', '--replace', store=store)
+
+    assert times(made) == (at('09:00:00'), -1, at('09:00:00'))
+
+
+def test_a_group_must_fit_into_memory() -> None:
+    assert refusal(open_shards=65) == (
+        '--output_shards: got 1, must be 3 or more for 65 open shards: an object may gather --flush_size_mb from each, '
+        '2 GiB in all')
+    assert plan('--output_shards', '3', open_shards=65).start_ms
+    assert plan(open_shards=32).start_ms
+
+
+def test_a_call_that_fails_for_now_is_made_again() -> None:
+    delays: list[float] = []
+    calls = ScriptedCalls({'app': YOUNG}, failures=3)
+
+    assert patiently(calls.summary, 'app', delays.append).created_ms == YOUNG
+    assert delays == [0.5, 1.0, 2.0]
+
+
+def test_a_call_that_goes_on_failing_is_told_in_one_line() -> None:
+    delays: list[float] = []
+
+    with pytest.raises(ReadError) as error:
+        patiently(ScriptedCalls({}, failures=99).summary, 'app', delays.append)
+
+    assert str(error.value) == ('Kinesis does not answer for stream app (InternalFailure): check the endpoint, the '
+                                'region and the network')
+    assert (len(delays), sum(delays)) == (8, 71.5)
