@@ -9,6 +9,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+ACCOUNTS = ('records ', 'bytes ', 'events ', 'malformed ', 'objects ')
 NOWHERE = 'http://127.0.0.1:9'
 HOSTILE = {
     'AWS_PROFILE': 'no-such-profile', 'AWS_ENDPOINT_URL': NOWHERE, 'AWS_ENDPOINT_URL_S3': NOWHERE,
@@ -27,8 +28,9 @@ def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> 
     lines = done.stdout.splitlines()
     shown = lines[next(place for place, line in enumerate(lines) if line.startswith('-- ')):]
     assert len(shown) <= 40 and max(map(len, lines)) <= 120
-    assert [line.split()[-1] for line in shown if line.split()[0] in ('records', 'bytes', 'events', 'malformed',
-                                                                     'objects')] == ['equal'] * 5
+    accounts = [line for line in shown if line.startswith(ACCOUNTS)]
+    assert [line.split()[-1] for line in accounts] == ['equal'] * 5
+    assert {lines[0], *accounts[:-1]} <= set((ROOT / 'README.md').read_text(encoding='utf-8').splitlines())
     assert any(line.startswith('$ python -m pipeline --stream') for line in lines)
     assert 'events/year=2022/month=06/day=21/hour=00/platform=      unknown 2' in done.stdout
-    assert "rawData  " in done.stdout and 'year  month  day  hour  android  ios  other  unknown  web' in lines
+    assert 'rawData  ' in done.stdout and 'year  month  day  hour  android  ios  other  unknown  web' in lines
