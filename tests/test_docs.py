@@ -171,6 +171,10 @@ def test_links_lead_somewhere() -> None:
     assert [place for place in places if place not in headings and not (ROOT / place).is_file()] == []
 
 
+def test_the_command_that_tests_is_the_one_that_ci_runs() -> None:
+    assert '`./run.sh test`' in README and (ROOT / '.ci' / 'run').read_text().endswith(' ./run.sh test\n')
+
+
 @pytest.mark.parametrize('name', ['run.sh', 'setup.py'])
 def test_what_starts_everything_stays_short(name: str) -> None:
     assert len((ROOT / name).read_text().splitlines()) < 30

@@ -1,6 +1,7 @@
 """The demo: sample events into an embedded Kinesis, the real job on them, and what it wrote to the embedded S3."""
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,7 @@ def _now_ms() -> int:
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the job is not left behind
     try:
         sys.exit(main())
     except KeyboardInterrupt:

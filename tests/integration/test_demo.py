@@ -34,3 +34,15 @@ def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> 
     assert any(line.startswith('$ python -m pipeline --stream') for line in lines)
     assert 'events/year=2022/month=06/day=21/hour=00/platform=      unknown 2' in done.stdout
     assert 'rawData  ' in done.stdout and 'year  month  day  hour  android  ios  other  unknown  web' in lines
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_ended_leaves_no_job_behind() -> None:
+    command = [sys.executable, '-m', 'pipeline.local.demo']
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as demo:
+        assert demo.stdout and any(line.startswith('reading from') for line in demo.stdout)
+
+        demo.terminate()
+
+        left = demo.stdout.read()  # ends when the job, too, has closed it
+    assert (demo.returncode, 'committed' in left) == (130, False)
