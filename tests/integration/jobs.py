@@ -1,0 +1,103 @@
+"""Jobs run by their real command line, and what they wrote."""
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.local.servers import demo_environment
+from pipeline.values import iso_ms
+from tests.integration.outputs import Output
+
+ROOT = pathlib.Path(__file__).parents[2]
+FLUSH_MS = 1000
+JOB_S = 240
+
+
+class Jobs:
+    """Jobs that read the same streams in windows of a second, each into a prefix of its own."""
+
+    def __init__(self, endpoint: str, streams: Sequence[str], output: Output, slack_s: int = 1) -> None:
+        self.endpoint, self.streams, self.output, self.slack_s = endpoint, streams, output, slack_s
+
+    def command(self, prefix: str, *options: str) -> list[str]:
+        """Give the command line of a job that reads the streams and writes under that prefix."""
+        return [sys.executable, '-m', 'pipeline', *(f'--stream={stream}' for stream in self.streams),
+                '--output', self.output.uri(prefix), '--flush_interval_s', str(FLUSH_MS // 1000),
+                '--slack_s', str(self.slack_s), '--kinesis_endpoint_url', self.endpoint,
+                *self.output.options, *options]
+
+    def start(self, prefix: str, *options: str) -> subprocess.Popen[str]:
+        """Start a job."""
+        return subprocess.Popen(self.command(prefix, *options), cwd=ROOT, env=demo_environment(), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run(self, prefix: str, *options: str, code: int = 0) -> str:
+        """Run a job to its end; gives what it printed."""
+        return finish(self.start(prefix, *options), code)
+
+    def objects(self, prefix: str) -> dict[str, str]:
+        """Give a digest of each object under events/, errors/ and backup/, by key below the prefix."""
+        kinds = ('events/', 'errors/', 'backup/')
+        return {key: tag for key, tag in self.output.tags(prefix).items() if key.startswith(kinds)}
+
+    def manifests(self, prefix: str) -> dict[str, Any]:
+        """Give the manifests without their positions."""
+        return {key: {name: value for name, value in manifest.items() if name != 'positions'}
+                for key, manifest in self.whole_manifests(prefix).items()}
+
+    def whole_manifests(self, prefix: str) -> dict[str, Any]:
+        """Give the manifests."""
+        return {key: json.loads(self.get(prefix, key)) for key in sorted(self.output.tags(prefix))
+                if key.startswith('manifests/')}
+
+    def get(self, prefix: str, key: str) -> bytes:
+        """Read an object."""
+        return self.output.get(prefix, key)
+
+    def lines(self, prefix: str, kind: str) -> list[Any]:
+        """Give every line under events/, errors/ or backup/, decoded."""
+        return [json.loads(line) for key in sorted(self.objects(prefix)) if key.startswith(kind)
+                for line in gzip.decompress(self.get(prefix, key)).splitlines()]
+
+    def backup(self, prefix: str) -> dict[tuple[str, str], bytes]:
+        """Give the records in the backup, by shard and sequence number; fails where one is there twice."""
+        lines = self.lines(prefix, 'backup/')
+        found = {(line['shardId'], line['sequenceNumber']): base64.b64decode(line['data']) for line in lines}
+        assert len(found) == len(lines)
+        return found
+
+
+def finish(job: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for the end of a job; gives what it printed."""
+    try:
+        out, err = job.communicate(timeout=JOB_S)
+    except subprocess.TimeoutExpired:
+        job.kill()
+        out, err = job.communicate()
+        raise AssertionError(f'not at its end after {JOB_S} s:\n{out}\n{err}') from None
+    assert job.returncode == code, (job.returncode, out, err)
+    return out + err
+
+
+def end(job: subprocess.Popen[str]) -> str:
+    """End a continuous job as an operator does; gives what it printed."""
+    job.send_signal(signal.SIGTERM)
+    return finish(job)
+
+
+def windows_of(manifests: dict[str, Any]) -> tuple[str, str]:
+    """Give --start and --stop of the stretch that these manifests cover; fails where one is missing between them."""
+    starts = sorted(manifest['window_ms'] for manifest in manifests.values())
+    assert starts == list(range(starts[0], starts[-1] + FLUSH_MS, FLUSH_MS))
+    ends = sorted(manifest['window'] for manifest in manifests.values())
+    last = iso_ms(ends[-1])
+    assert last is not None
+    return ends[0], time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime((last + FLUSH_MS) / 1000))

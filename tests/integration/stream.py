@@ -1,0 +1,118 @@
+"""A stream of a Kinesis that others wrote: records go in, shards are split and merged, what was put is known."""
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.local.servers import Put, put_records
+
+HASH_RANGE = 1 << 128
+PATIENCE_S = 60
+BATCH = 20
+
+
+class Stream:
+    """One stream and what was put. Each record holds two documents, numbered through."""
+
+    def __init__(self, kinesis: Any, name: str, shards: int) -> None:
+        self.kinesis, self.name = kinesis, name
+        self.puts: list[Put] = []
+        self._lock = threading.Lock()
+        self._number = 0
+        kinesis.create_stream(StreamName=name, ShardCount=shards)
+        self.wait_active()
+
+    def put(self, count: int = BATCH) -> None:
+        """Put so many records, spread over the shards."""
+        with self._lock:
+            records = [self._record() for _ in range(count)]
+            self.puts += put_records(self.kinesis, self.name, records)
+
+    def put_to_all(self) -> None:
+        """Put until every open shard has a record."""
+        deadline = time.monotonic() + PATIENCE_S
+        while {shard['ShardId'] for shard in self.open_shards()} - {put.shard for put in self.puts}:
+            assert time.monotonic() < deadline
+            self.put()
+
+    @contextlib.contextmanager
+    def producer(self, every_s: float = 0.2) -> Iterator[None]:
+        """Put a batch again and again while the block runs."""
+        ended = threading.Event()
+        failed: list[BaseException] = []
+
+        def produce() -> None:
+            try:
+                while not ended.wait(every_s):
+                    self.put()
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=produce)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        assert not failed, failed
+
+    def put_for(self, windows: int) -> None:
+        """Put a batch in each of the next seconds; a producer beside it goes on meanwhile."""
+        for _ in range(windows):
+            self.put()
+            time.sleep(1)
+
+    def open_shards(self) -> list[dict[str, Any]]:
+        """List the shards that take records, by hash range."""
+        shards = [shard for shard in self.kinesis.list_shards(StreamName=self.name)['Shards']
+                  if not shard['SequenceNumberRange'].get('EndingSequenceNumber')]
+        return sorted(shards, key=lambda shard: int(shard['HashKeyRange']['StartingHashKey']))
+
+    def split(self, place: int) -> None:
+        """Split the open shard at that place of the hash range in two; each then gets a record."""
+        shard = self.open_shards()[place]
+        first, last = (int(shard['HashKeyRange'][name]) for name in ('StartingHashKey', 'EndingHashKey'))
+        self.kinesis.split_shard(StreamName=self.name, ShardToSplit=shard['ShardId'],
+                                 NewStartingHashKey=str((first + last) // 2))
+        self.wait_active()
+        self.put_to_all()
+
+    def merge(self, place: int) -> None:
+        """Merge the open shard at that place with the one after it; the one that comes of it then gets a record."""
+        one, two = self.open_shards()[place:place + 2]
+        self.kinesis.merge_shards(StreamName=self.name, ShardToMerge=one['ShardId'],
+                                  AdjacentShardToMerge=two['ShardId'])
+        self.wait_active()
+        self.put_to_all()
+
+    def wait_active(self) -> None:
+        """Wait until the stream is neither being created nor changed."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.status() != 'ACTIVE':
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def status(self) -> str:
+        """Ask for the state of the stream."""
+        about = self.kinesis.describe_stream_summary(StreamName=self.name)['StreamDescriptionSummary']
+        return str(about['StreamStatus'])
+
+    @property
+    def numbers(self) -> list[str]:
+        """Give the numbers of all documents, sorted."""
+        return sorted(f'{number}.{place}' for number in range(self._number) for place in range(2))
+
+    def backup(self) -> dict[tuple[str, str], bytes]:
+        """Give what a backup of the whole stream holds."""
+        return {(put.shard, put.sequence): put.data for put in self.puts}
+
+    def _record(self) -> tuple[str, bytes]:
+        number, self._number = self._number, self._number + 1
+        data = b''.join(json.dumps({'eventName': 'Install', 'number': f'{number}.{place}'}).encode()
+                        for place in range(2))
+        return f'key-{number}', data

@@ -1,0 +1,110 @@
+"""Split and merged shards, on two Kinesis servers that others wrote: no record lost, none twice, the same objects."""
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.jobs import Jobs, end, finish, windows_of
+from tests.integration.lake import needs_prism
+from tests.integration.outputs import Folder
+from tests.integration.servers import client, kinesalite, kinesis_local
+from tests.integration.stream import Stream
+
+pytestmark = pytest.mark.timeout(400)
+SERVERS = {'kinesis-local': kinesis_local, 'kinesalite': kinesalite}
+PATIENCE_S = 120
+READERS = [('one-reader', []), ('three-readers', ['--readers', '3'])]
+
+
+@dataclasses.dataclass
+class History:
+    """A stream with its reshards behind it, the jobs that ran meanwhile, and one bounded read of it all (`one`)."""
+
+    stream: Stream
+    jobs: Jobs
+    start: str
+    stop: str
+
+
+@pytest.fixture(scope='module', params=SERVERS)
+def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """Reshard a stream that is written to: once before any job, once under a job, several times while it is stopped.
+
+    `live` ran on Prism without an end, from before the reshards on; `stopped-...` ran up to before them, and have yet
+    to go on.
+    """
+    folder = tmp_path_factory.mktemp('reshard')
+    with SERVERS[request.param](folder) as endpoint:
+        stream = Stream(client('kinesis', endpoint), 'events', 2)
+        jobs = Jobs(endpoint, ['events'], Folder(folder / 'out'), slack_s=4)
+        stream.put_to_all()
+        with stream.producer():
+            stream.split(0)
+            stopped = [jobs.start(f'stopped-{name}', '--start', 'earliest', '--stop', 'now', *options)
+                       for name, options in READERS]
+            live = jobs.start('live', '--runner', 'PrismRunner')
+            for job in stopped:
+                finish(job)
+            _wait_for_manifest(jobs, 'live', live)
+            stream.split(1)   # a child
+            stream.merge(0)   # a shard that was there from the beginning, with a child of a child
+            stream.split(2)
+            stream.merge(1)
+            stream.split(0)
+            stream.put_for(2)
+        jobs.run('one', '--start', 'earliest', '--stop', 'now')
+        start, stop = windows_of(jobs.manifests('one'))
+        _wait_for_manifest(jobs, 'live', live, last=max(jobs.manifests('one')))
+        end(live)
+        yield History(stream, jobs, start, stop)
+
+
+def test_a_bounded_read_has_every_record_once(history: History) -> None:
+    assert len({put.shard for put in history.stream.puts}) == 2 + 2 + 2 + 1 + 2 + 1 + 2
+    assert history.jobs.backup('one') == history.stream.backup()
+    assert sorted(line['number'] for line in history.jobs.lines('one', 'events/')) == history.stream.numbers
+
+
+@pytest.mark.parametrize('options', [
+    ['--readers', '3'], ['--runner', 'PrismRunner']], ids=['three readers', 'prism'])
+def test_readers_and_runners_give_the_same_objects(history: History, options: list[str]) -> None:
+    if 'PrismRunner' in options:
+        needs_prism()
+    prefix = '-'.join(option.strip('-') for option in options)
+
+    report = history.jobs.run(prefix, '--start', history.start, '--stop', history.stop, *options)
+
+    assert 'incomplete' not in report
+    _same_as_one_read(history, prefix)
+
+
+@pytest.mark.parametrize('name, options', READERS)
+def test_a_job_that_was_stopped_meanwhile_goes_on_in_the_children(
+        history: History, name: str, options: list[str]) -> None:
+    report = history.jobs.run(f'stopped-{name}', '--start', 'resume', '--stop', history.stop, *options)
+
+    assert 'incomplete' not in report
+    _same_as_one_read(history, f'stopped-{name}')
+
+
+def test_a_job_without_an_end_wrote_the_same_while_it_happened(history: History) -> None:
+    _same_as_one_read(history, 'live')
+
+
+def _same_as_one_read(history: History, prefix: str) -> None:
+    assert history.jobs.objects(prefix) == history.jobs.objects('one')
+    found, expected = history.jobs.manifests(prefix), history.jobs.manifests('one')
+    assert {key: found.get(key) for key in expected} == expected
+
+
+def _wait_for_manifest(jobs: Jobs, prefix: str, job: subprocess.Popen[str], last: str = '') -> None:
+    """Wait until a running job has committed a window: that one, or any."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (last in found if (found := jobs.whole_manifests(prefix)) and last else found):
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < deadline, sorted(found)
+        time.sleep(0.2)
