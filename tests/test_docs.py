@@ -164,6 +164,18 @@ def test_the_query_counts_events_by_hour_platform_and_name(tmp_path: pathlib.Pat
     assert duckdb.sql(query).fetchall() == [('09', 'ios', 'Install', 1)]
 
 
+def test_the_permissions_are_for_the_calls_that_the_job_makes() -> None:
+    sources = {name: (ROOT / 'pipeline' / name).read_text() for name in ('kinesis/calls.py', 'stores.py')}
+    kinesis = re.findall(r"_call\('(\w+)'", sources['kinesis/calls.py'])
+    s3 = re.findall(r'_client\.(\w+)\(', sources['stores.py'])
+    actions = {f'{service}:{name.title().replace("_", "")}'
+               for service, names in (('kinesis', kinesis), ('s3', s3)) for name in names if name != 'get_paginator'}
+    statements = json.loads(section('Permissions').partition('```json\n')[2].partition('```')[0])['Statement']
+    granted = {action for statement in statements for action in statement['Action']}
+
+    assert granted == actions | {'s3:ListBucket'}
+
+
 def test_links_lead_somewhere() -> None:
     places = re.findall(r'\]\(([^)]+)\)', README)
     headings = {f'#{title.lower().replace(" ", "-")}' for title in re.findall('^#+ (.+)$', README, re.MULTILINE)}
