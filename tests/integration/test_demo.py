@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from pipeline.local import demo
+from pipeline.local.events import Sample, sample_records
+
 ROOT = pathlib.Path(__file__).parents[2]
 ACCOUNTS = ('records ', 'bytes ', 'events ', 'malformed ', 'objects ')
 NOWHERE = 'http://127.0.0.1:9'
@@ -37,12 +40,28 @@ def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> 
 
 
 @pytest.mark.timeout(120)
+def test_a_demo_whose_accounts_do_not_hold_fails(
+        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def more_than_is_put(events: int, now_ms: int) -> list[Sample]:
+        first, *others = sample_records(20, now_ms)
+        return [first._replace(ids=(*first.ids, 'lost')), *others]
+
+    monkeypatch.setattr(demo, 'BATCHES', 1)
+    monkeypatch.setattr(demo, 'sample_records', more_than_is_put)
+
+    code = demo.main()
+
+    different = [line for line in capfd.readouterr().out.splitlines() if line.endswith('DIFFERENT')]
+    assert (code, [line.split() for line in different]) == (1, [['events', '23', '22', '22', 'DIFFERENT']])
+
+
+@pytest.mark.timeout(120)
 def test_a_demo_that_is_ended_leaves_no_job_behind() -> None:
     command = [sys.executable, '-m', 'pipeline.local.demo']
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as demo:
-        assert demo.stdout and any(line.startswith('reading from') for line in demo.stdout)
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as run:
+        assert run.stdout and any(line.startswith('reading from') for line in run.stdout)
 
-        demo.terminate()
+        run.terminate()
 
-        left = demo.stdout.read()  # ends when the job, too, has closed it
-    assert (demo.returncode, 'committed' in left) == (130, False)
+        left = run.stdout.read()  # ends when the job, too, has closed it
+    assert (run.returncode, 'committed' in left) == (130, False)
