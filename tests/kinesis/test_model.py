@@ -1,0 +1,233 @@
+"""Whatever the stream, the runner and the clocks do: each record once, in the window that its shard's log gives it.
+
+`MODEL_HISTORIES` says how many histories are tried; CI tries 300.
+"""
+from __future__ import annotations
+
+import collections
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from pipeline.kinesis.errors import ExpiredIterator, PassingError
+from pipeline.windows import align_down
+from tests.kinesis.driver import Driver, Outcome
+from tests.kinesis.fake import START_MS, FakeKinesis
+
+HISTORIES = int(os.environ.get('MODEL_HISTORIES', '300'))
+FLUSH_MS, SLACK_MS, FLUSH_BYTES = 10_000, 10_000, 20
+ERRORS = {
+    'throttle': lambda: PassingError('ProvisionedThroughputExceededException'),
+    'failure': lambda: PassingError('InternalFailure'),
+    'reset': lambda: PassingError('ConnectionClosedError'),
+    'token': lambda: PassingError('ExpiredNextTokenException'),
+    'iterator': ExpiredIterator}
+FAULTS = [('records', 'throttle'), ('records', 'failure'), ('records', 'iterator'), ('records', 'reset'),
+          ('iterator', 'throttle'), ('list_shards', 'token'), ('list_shards', 'failure'), ('summary', 'throttle')]
+
+_pick = st.integers(0, 7)
+_put = st.tuples(st.just('put'), _pick, st.integers(0, SLACK_MS), st.integers(0, SLACK_MS), st.integers(0, 15))
+_call = st.tuples(st.just('call'), _pick, st.sampled_from([None, None, 1, 2, 5]))
+_wait = st.tuples(st.just('wait'), st.sampled_from([10, 500, 1000, 3000, 11_000]))
+ACTIONS = st.one_of(
+    _put, _put, _put, _put, _call, _call, _call, _call, _wait, _wait,
+    st.tuples(st.just('jump'), st.integers(60_000, 900_000)),
+    st.tuples(st.just('late'), _pick, st.integers(SLACK_MS, 60_000)),
+    st.tuples(st.just('split'), _pick),
+    st.tuples(st.just('merge'), _pick),
+    st.tuples(st.just('list_late')),
+    st.tuples(st.just('save'), _pick),
+    st.tuples(st.just('restore'), _pick),
+    st.tuples(st.just('restart')),
+    st.tuples(st.just('fault'), st.sampled_from(FAULTS), st.integers(1, 4)),
+    st.tuples(st.just('clock'), st.integers(-240_000, 240_000)))
+
+
+class History:
+    """A stream and its readers, and what of their output survives."""
+
+    def __init__(self, readers: int, shards: int, walk_ms: int | None, start: int) -> None:
+        self.fake = FakeKinesis(shards)
+        self.fake.walk_ms, self.fake.page_records = walk_ms, 3
+        self.start_ms = START_MS + start * FLUSH_MS
+        self.driver = Driver(self.fake, self.fake.settings(
+            start_ms=self.start_ms, since_ms=self.start_ms, flush_bytes=FLUSH_BYTES), readers)
+        self.outcomes: list[list[Outcome]] = [[] for _ in range(readers)]
+        self.saved = [(state, None, 0) for state in self.driver.states]
+        self.late, self.overtaken = False, 0
+
+    def do(self, name: str, *how: Any) -> None:
+        """Take one action."""
+        getattr(self, f'do_{name}')(*how)
+
+    def do_put(self, pick: int, back_ms: int, delay_ms: int, size: int) -> None:
+        arrival_ms = max(self.fake.now_ms - back_ms, self._shard(pick).created_ms, START_MS)
+        latest_ms = int(arrival_ms) + SLACK_MS - int(self.fake.now_ms)  # visible within the slack of its stamp
+        self.fake.put(self._shard(pick).shard, bytes(size), arrival_ms, min(delay_ms, latest_ms))
+
+    def do_late(self, pick: int, delay_ms: int) -> None:
+        self.late = True
+        self.fake.put(self._shard(pick).shard, b'late', None, delay_ms)
+
+    def do_split(self, pick: int) -> None:
+        if len(self.fake.shards) < 12:
+            self.fake.hidden = set()  # a shard that was listed late is listed by the time it has children
+            self.fake.split(self._shard(pick).shard)
+
+    def do_merge(self, pick: int) -> None:
+        shards = sorted(self._open(), key=lambda shard: shard.first_hash)
+        if len(shards) > 1 and len(self.fake.shards) < 12:
+            self.fake.hidden = set()
+            at = pick % (len(shards) - 1)
+            self.fake.merge(shards[at].shard, shards[at + 1].shard)
+
+    def do_list_late(self) -> None:
+        """Leave the newest shard out of listings for now."""
+        self.fake.hidden = {max(self.fake.shards)} if not self.fake.hidden else set()
+
+    def do_wait(self, ms: int) -> None:
+        self.fake.now_ms += ms
+
+    do_jump = do_wait
+
+    def do_clock(self, offset_ms: int) -> None:
+        self.fake.local_offset_ms = offset_ms
+
+    def do_fault(self, fault: tuple[str, str], times: int) -> None:
+        self.fake.fail(fault[0], *[ERRORS[fault[1]]() for _ in range(times)])
+
+    def counted(self) -> int:
+        """Give how many overtaken records were counted; those of calls that did not survive are in it too."""
+        return self.overtaken + self.driver.vitals.counts['overtaken']
+
+    def do_restart(self) -> None:
+        self.overtaken = self.counted()
+        self.driver.restart()
+        self.fake.sleep(1)  # no process starts in less
+
+    def do_save(self, pick: int) -> None:
+        reader = pick % self.driver.readers
+        self.saved[reader] = (self.driver.states[reader], self.driver.watermarks[reader], len(self.outcomes[reader]))
+
+    def do_restore(self, pick: int) -> None:
+        reader = pick % self.driver.readers
+        self.driver.states[reader], self.driver.watermarks[reader], kept = self.saved[reader]
+        del self.outcomes[reader][kept:]
+
+    def do_call(self, pick: int, stop_after: int | None) -> None:
+        reader = pick % self.driver.readers
+        before = self.driver.watermarks[reader]
+        outcome = self.driver.call(reader, stop_after)
+        self.outcomes[reader].append(outcome)
+        assert before is None or outcome.watermark_ms >= before.micros // 1000
+        self.check_watermark(reader, outcome.watermark_ms)
+
+    def check_watermark(self, reader: int, watermark_ms: int) -> None:
+        """It never passes the stamp of a record that is there and not delivered, unless that one breaks the slack."""
+        delivered = {(batch.shard, record.sequence) for outcome in self.outcomes[reader] for batch in outcome.batches
+                     for record in batch.records}
+        mine = {cursor.shard for cursor in self.driver.states[reader].cursors}
+        for shard, sequence, effective_ms, broken in self.log():
+            if shard in mine and not broken and effective_ms >= self.start_ms and (shard, sequence) not in delivered:
+                assert effective_ms >= watermark_ms
+
+    def log(self) -> list[tuple[str, str, int, bool]]:
+        """Give every record's effective arrival, and whether one up to it became visible later than the slack."""
+        found = []
+        for shard in self.fake.shards.values():
+            effective_ms, broken = 0, False
+            for record in shard.records:
+                effective_ms = max(effective_ms, record.arrival_ms)
+                broken = broken or record.visible_ms > record.arrival_ms + SLACK_MS
+                found.append((shard.shard, str(record.sequence), effective_ms, broken))
+        return found
+
+    def finish(self) -> None:
+        """Let the trouble end, and read until every window of a record is closed."""
+        self.fake.hidden, self.fake._faults = set(), {}
+        last_ms = max([self.start_ms, *(effective_ms for _, _, effective_ms, _ in self.log())])
+        self.fake.now_ms = max(self.fake.now_ms, last_ms) + 61_000
+        until_ms = align_down(int(self.fake.now_ms), FLUSH_MS)
+        for _ in range(2000):
+            waiting = [reader for reader, state in enumerate(self.driver.states) if state.window_ms < until_ms]
+            if not waiting:
+                return
+            for reader in waiting:
+                self.do_call(reader, None)
+        raise AssertionError('the readers never get there')
+
+    def _open(self) -> list[Any]:
+        return [shard for shard in self.fake.shards.values() if shard.closed_ms is None]
+
+    def _shard(self, pick: int) -> Any:
+        return self._open()[pick % len(self._open())]
+
+
+@settings(max_examples=HISTORIES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(readers=st.sampled_from([1, 3]), shards=st.integers(1, 3), walk_ms=st.sampled_from([None, 60_000]),
+       start=st.sampled_from([0, 0, 3]), actions=st.lists(ACTIONS, min_size=5, max_size=60))
+def test_each_record_once_in_the_window_of_its_log(readers: int, shards: int, walk_ms: int | None, start: int,
+                                                   actions: list[tuple[Any, ...]]) -> None:
+    history = History(readers, shards, walk_ms, start)
+    for action in actions:
+        history.do(*action)
+    history.finish()
+
+    check_records(history)
+    for reader in range(readers):
+        check_accounts(history, reader)
+
+
+def check_records(history: History) -> None:
+    """Each once, in order; window and part are those of the log, but for overtaken records, which are counted."""
+    emitted: dict[str, list[tuple[str, int, int]]] = collections.defaultdict(list)
+    for outcomes in history.outcomes:
+        for outcome in outcomes:
+            for batch in outcome.batches:
+                emitted[batch.shard] += [(record.sequence, batch.window_ms, batch.part) for record in batch.records]
+    overtaken = 0
+    for shard in history.fake.shards.values():
+        expected = expected_of(history, shard.shard)
+        found = emitted[shard.shard]
+        assert [sequence for sequence, _, _ in found] == [sequence for sequence, _, _ in expected]
+        assert [window for _, window, _ in found] == sorted(window for _, window, _ in found)
+        late = [was[1] != is_[1] for was, is_ in zip(expected, found, strict=True)]
+        overtaken += sum(late)
+        if not any(late):
+            assert found == expected
+    event(f'overtaken: {bool(overtaken)}')
+    assert history.late or not overtaken
+    assert history.counted() >= overtaken
+
+
+def expected_of(history: History, shard: str) -> list[tuple[str, int, int]]:
+    """Give (sequence number, window, part) of the records of a shard from its log alone."""
+    found, size = [], collections.Counter[int]()
+    sizes = {str(record.sequence): len(record.data) for record in history.fake.shards[shard].records}
+    for name, sequence, effective_ms, _ in history.log():
+        if name == shard and effective_ms >= history.start_ms:
+            window_ms = align_down(effective_ms, FLUSH_MS)
+            found.append((sequence, window_ms, size[window_ms] // FLUSH_BYTES))
+            size[window_ms] += sizes[sequence]
+    return found
+
+
+def check_accounts(history: History, reader: int) -> None:
+    """One for each window, in order, after all of its batches and of just what these hold."""
+    windows: dict[int, dict[str, dict[str, Any]]] = collections.defaultdict(dict)
+    at_ms = history.start_ms
+    for outcome in history.outcomes[reader]:
+        for batch in outcome.batches:
+            assert batch.window_ms >= at_ms
+            for record in batch.records:
+                shard = windows[batch.window_ms].setdefault(
+                    f'events/{batch.shard}', {'records': 0, 'bytes': 0, 'first': record.sequence})
+                shard.update(records=shard['records'] + 1, bytes=shard['bytes'] + len(record.data),
+                             last=record.sequence)
+        for account in outcome.accounts:
+            assert account['shards'] == windows.pop(at_ms, {})
+            at_ms += FLUSH_MS
+    assert not windows
+    assert at_ms == history.driver.states[reader].window_ms
