@@ -10,7 +10,13 @@ from typing import Any, NamedTuple, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+)
 from botocore.parsers import ResponseParserError
 
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
@@ -125,7 +131,7 @@ class KinesisCalls:
             if error.response['Error']['Code'] in CREDENTIALS and not last:
                 raise
             raise error_of(error.response, name, stream, shard) from None
-        except (HTTPClientError, ResponseParserError, CredentialRetrievalError) as error:
+        except (ConnectionError, HTTPClientError, ResponseParserError, CredentialRetrievalError) as error:
             raise PassingError(type(error).__name__) from None
         except BotoCoreError as error:
             raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None

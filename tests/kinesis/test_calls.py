@@ -1,0 +1,216 @@
+"""The calls through real boto3 clients and scripted bytes: what is asked, what is read off, what an error means."""
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from pipeline.kinesis.calls import KinesisCalls, Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.errors import CREDENTIALS, ExpiredIterator, PassingError, ReadError, ShardGone
+from tests.kinesis.wire import DATE_MS, Wire
+
+ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/events'
+SHARD = 'shardId-000000000000'
+
+
+def get_records(wire: Wire) -> Page:
+    return KinesisCalls(wire.open_client).records('events', SHARD, 'it')
+
+
+def test_the_summary_of_a_stream_is_read() -> None:
+    wire = Wire().answer(StreamDescriptionSummary={
+        'StreamName': 'events', 'StreamARN': ARN, 'StreamStatus': 'ACTIVE', 'RetentionPeriodHours': 24,
+        'StreamCreationTimestamp': 1_700_000_000.125, 'EnhancedMonitoring': [], 'OpenShardCount': 4})
+
+    summary = KinesisCalls(wire.open_client).summary('events')
+
+    assert summary == Summary(1_700_000_000_125, 86_400_000, 4, DATE_MS)
+    assert wire.requests[0][:2] == ('DescribeStreamSummary', {'StreamName': 'events'})
+
+
+def test_a_listing_of_2500_shards_follows_tokens_that_come_alone_and_takes_the_first_answers_time() -> None:
+    wire = Wire()
+    shards = [_shard(number, number % 5 == 0) for number in range(2500)]
+    wire.answer(Shards=shards[:1000], NextToken='one')
+    wire.answer(Shards=shards[1000:2000], NextToken='two', date='Wed, 25 Nov 2026 10:05:00 GMT')
+    wire.answer(Shards=shards[2000:], date='Wed, 25 Nov 2026 10:06:00 GMT')
+
+    found, listed_ms = KinesisCalls(wire.open_client).list_shards('events')
+
+    assert found == [ShardInfo(f'shardId-{number:012d}', number, number, number % 5 != 0) for number in range(2500)]
+    assert listed_ms == DATE_MS
+    assert [request.arguments for request in wire.requests] == [
+        {'StreamName': 'events'}, {'NextToken': 'one'}, {'NextToken': 'two'}]
+
+
+def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() -> None:
+    wire = Wire()
+    wire.answer(Shards=[_shard(0, False)] * 1000, NextToken='one')
+    wire.refuse('ExpiredNextTokenException')
+    wire.answer(Shards=[_shard(1, False)])
+    calls = KinesisCalls(wire.open_client)
+
+    with pytest.raises(PassingError) as error:
+        calls.list_shards('events')
+    found, _ = calls.list_shards('events')
+
+    assert not error.value.throttled
+    assert len(found) == 1
+    assert wire.requests[2].arguments == {'StreamName': 'events'}
+
+
+@pytest.mark.parametrize(('sequence', 'since_ms', 'where'), [
+    ('7', 5, {'ShardIteratorType': 'AFTER_SEQUENCE_NUMBER', 'StartingSequenceNumber': '7'}),
+    ('', 1500, {'ShardIteratorType': 'AT_TIMESTAMP', 'Timestamp': 1.5}),
+    ('', 0, {'ShardIteratorType': 'TRIM_HORIZON'})])
+def test_an_iterator_is_asked_for_by_sequence_number_else_time_else_the_beginning(
+        sequence: str, since_ms: int, where: dict[str, Any]) -> None:
+    wire = Wire().answer(ShardIterator='it')
+
+    assert KinesisCalls(wire.open_client).iterator('events', SHARD, sequence, since_ms) == 'it'
+    assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, **where}
+
+
+def test_a_page_is_read_with_aws_clock_and_keys_that_may_be_absent() -> None:
+    wire = Wire().answer(MillisBehindLatest=12, NextShardIterator='next', Records=[
+        {'SequenceNumber': '1', 'ApproximateArrivalTimestamp': 1.001, 'PartitionKey': 'k', 'Data': _b64(b'\xff\x00')},
+        {'SequenceNumber': '2', 'ApproximateArrivalTimestamp': 2, 'Data': _b64(b'')}])
+
+    assert get_records(wire) == Page(
+        [RawRecord('1', 1001, 'k', b'\xff\x00'), RawRecord('2', 2000, None, b'')], 'next', 12, DATE_MS)
+
+
+def test_the_last_page_of_a_closed_shard_may_hold_records_and_name_no_children() -> None:
+    wire = Wire().answer(MillisBehindLatest=0, NextShardIterator=None, Records=[
+        {'SequenceNumber': '1', 'ApproximateArrivalTimestamp': 1, 'PartitionKey': 'k', 'Data': _b64(b'a')}])
+
+    page = get_records(wire)
+
+    assert (len(page.records), page.next_iterator) == (1, None)
+
+
+def test_a_stream_named_by_arn_is_asked_by_arn_in_every_call() -> None:
+    wire = Wire().answer(Shards=[]).answer(ShardIterator='it').answer(Records=[], MillisBehindLatest=0)
+    calls = KinesisCalls(wire.open_client)
+
+    calls.list_shards(ARN)
+    calls.iterator(ARN, SHARD, '7', 0)
+    calls.records(ARN, SHARD, 'it')
+
+    assert [(request.arguments.get('StreamARN'), request.arguments.get('StreamName')) for request in wire.requests] == [
+        (ARN, None)] * 3
+
+
+@pytest.mark.parametrize(('code', 'throttled'), [
+    ('ProvisionedThroughputExceededException', True), ('LimitExceededException', True),
+    ('KMSThrottlingException', True), ('ThrottlingException', True), ('InternalFailureException', False),
+    ('ResourceInUseException', False), ('ServiceUnavailable', False)])
+def test_errors_that_pass_are_told_from_throttles(code: str, throttled: bool) -> None:
+    with pytest.raises(PassingError, match=code) as error:
+        get_records(Wire().refuse(code))
+
+    assert error.value.throttled == throttled
+
+
+@pytest.mark.parametrize('error', [
+    ReadTimeoutError(endpoint_url='http://kinesis'), ConnectionClosedError(endpoint_url='http://kinesis'),
+    EndpointConnectionError(endpoint_url='http://kinesis'),
+    CredentialRetrievalError(provider='role', error_msg='busy')], ids=lambda error: type(error).__name__)
+def test_network_failures_pass(error: Exception) -> None:
+    with pytest.raises(PassingError, match=type(error).__name__):
+        get_records(Wire().fail(error))
+
+
+@pytest.mark.parametrize('status', [500, 502, 503, 504])
+def test_a_gateways_page_of_html_passes(status: int) -> None:
+    with pytest.raises(PassingError):
+        get_records(Wire().answer_bytes(b'<html>bad gateway</html>', status))
+
+
+def test_an_expired_iterator_is_told() -> None:
+    with pytest.raises(ExpiredIterator):
+        get_records(Wire().refuse('ExpiredIteratorException'))
+
+
+def test_a_shard_that_is_not_there_is_told_from_a_stream_that_is_not() -> None:
+    wire = Wire().refuse('ResourceNotFoundException').refuse('ResourceNotFoundException')
+    calls = KinesisCalls(wire.open_client)
+
+    with pytest.raises(ShardGone):
+        calls.records('events', SHARD, 'it')
+    with pytest.raises(ReadError, match=(
+            'Kinesis describe_stream_summary on stream events failed with ResourceNotFoundException: '
+            'check the name of the stream, the account and the region')):
+        calls.summary('events')
+
+
+@pytest.mark.parametrize(('code', 'advice'), [
+    ('AccessDeniedException', 'grant kinesis:GetRecords on the stream'),
+    ('KMSAccessDeniedException', 'grant kms:Decrypt on the KMS key of the stream'),
+    ('KMSDisabledException', 'enable the KMS key of the stream'),
+    ('KMSInvalidStateException', 'the KMS key of the stream must be enabled and not about to be deleted'),
+    ('KMSNotFoundException', 'the KMS key of the stream is gone: restore it, or encrypt the stream with another'),
+    ('KMSOptInRequired', 'subscribe the AWS account to KMS'),
+    ('InvalidArgumentException', 'because'), ('ValidationException', 'because')])
+def test_a_permanent_error_names_call_stream_shard_and_what_to_do(code: str, advice: str) -> None:
+    wire = Wire().refuse(code)
+
+    with pytest.raises(ReadError) as error:
+        get_records(wire)
+
+    assert str(error.value) == f'Kinesis get_records on stream events, shard {SHARD} failed with {code}: {advice}'
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize('code', sorted(CREDENTIALS))
+def test_credentials_that_were_rotated_are_read_anew(code: str) -> None:
+    wire = Wire('old', 'new').refuse(code).answer(Records=[], MillisBehindLatest=0)
+
+    page = get_records(wire)
+
+    assert page.records == []
+    assert [request.access_key for request in wire.requests] == ['old', 'new']
+
+
+def test_credentials_that_stay_refused_end_the_run_after_one_more_try() -> None:
+    wire = Wire().refuse('ExpiredTokenException').refuse('ExpiredTokenException')
+
+    with pytest.raises(ReadError, match='ExpiredTokenException: renew the credentials that the AWS SDK finds, and '
+                                        'check the clock of this machine'):
+        get_records(wire)
+    assert wire.done()
+
+
+def test_no_credentials_at_all_end_the_run() -> None:
+    with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed: Unable to locate'):
+        get_records(Wire().fail(NoCredentialsError()))
+
+
+def test_an_answer_without_aws_clock_ends_the_run() -> None:
+    with pytest.raises(ReadError, match='without a Date header'):
+        get_records(Wire().answer(Records=[], MillisBehindLatest=0, date=None))
+
+
+def test_no_error_holds_a_payload() -> None:
+    with pytest.raises(PassingError) as error:
+        get_records(Wire().answer_bytes(b'{"secret": "payload"', 500))
+
+    assert 'secret' not in str(error.value)
+
+
+def _shard(number: int, closed: bool) -> dict[str, Any]:
+    numbers = {'StartingSequenceNumber': '1', **({'EndingSequenceNumber': '2'} if closed else {})}
+    return {'ShardId': f'shardId-{number:012d}', 'SequenceNumberRange': numbers,
+            'HashKeyRange': {'StartingHashKey': str(number), 'EndingHashKey': str(number)}}
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
