@@ -12,15 +12,9 @@ from typing import Any, NoReturn, TypeVar
 import boto3
 from apache_beam.metrics import Metrics
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline import network
 from pipeline.stores import StoreError
 
 _log = logging.getLogger(__name__)
@@ -133,7 +127,7 @@ def passes(error: BotoCoreError | ClientError) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get('ResponseMetadata', {}).get('HTTPStatusCode')
         return status in PASSING_STATUS or code_of(error) in PASSING_CODES
-    return isinstance(error, (HTTPClientError, IncompleteReadError, FlexibleChecksumError, CredentialRetrievalError))
+    return network.passes(error)
 
 
 def code_of(error: BotoCoreError | ClientError) -> str:

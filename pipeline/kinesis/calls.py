@@ -10,16 +10,11 @@ from typing import Any, NamedTuple, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    HTTPClientError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
+from pipeline.network import passes
 
 
 class RawRecord(NamedTuple):
@@ -131,9 +126,9 @@ class KinesisCalls:
             if error.response['Error']['Code'] in CREDENTIALS and not last:
                 raise
             raise error_of(error.response, name, stream, shard) from None
-        except (ConnectionError, HTTPClientError, ResponseParserError, CredentialRetrievalError) as error:
-            raise PassingError(type(error).__name__) from None
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
+            if passes(error):
+                raise PassingError(type(error).__name__) from None
             raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None
 
     def _renewed(self, client: Any) -> Any:
