@@ -19,8 +19,8 @@ URL = 'https://kinesis'
 
 
 @pytest.mark.parametrize('error', [
-    EndpointConnectionError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL), ReadTimeoutError(endpoint_url=URL),
-    ConnectionClosedError(endpoint_url=URL), ResponseParserError('not JSON'),
+    EndpointConnectionError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL),
+    ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL), ResponseParserError('not JSON'),
     SSLError(endpoint_url=URL, error='EOF occurred in violation of protocol')], ids=lambda error: type(error).__name__)
 def test_a_network_that_fails_passes(error: BotoCoreError | ResponseParserError) -> None:
     assert passes(error)

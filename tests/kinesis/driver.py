@@ -51,7 +51,7 @@ class Noted(Vitals):
 
 
 class Outcome(NamedTuple):
-    """What one call of process() gave: batches and accounts in order, the watermark (ms) and the delay asked for (s)."""
+    """What one call of process() gave: batches and accounts in order, the watermark (ms) and the delay (s)."""
 
     batches: list[Batch]
     accounts: list[dict[str, Any]]

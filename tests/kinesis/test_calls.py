@@ -190,7 +190,7 @@ def test_credentials_that_stay_refused_end_the_run_after_one_more_try() -> None:
 
 
 def test_no_credentials_at_all_end_the_run() -> None:
-    with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed: Unable to locate'):
+    with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed: Unable'):
         get_records(Wire().fail(NoCredentialsError()))
 
 
