@@ -1,10 +1,128 @@
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
+
+from pipeline import main as program
+from pipeline.kinesis.errors import ReadError
 from pipeline.local.servers import demo_environment
+from pipeline.run import Incomplete
+from pipeline.settings import RunRefused
+
+ARGS = ['--stream', 'app', '--output', '/tmp/lake', '--stop', 'now']
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def outcome_of(monkeypatch: pytest.MonkeyPatch, *lines: str, error: BaseException | None = None,
+               args: list[str] = ARGS) -> int:
+    """Give the exit code where a run gives these lines and then that error."""
+    def run(_: Any) -> Iterator[str]:
+        yield from lines
+        if error:
+            raise error
+
+    monkeypatch.setattr('pipeline.run.run', run)
+    return program.main(args)
+
+
+def test_what_a_run_says_is_printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert outcome_of(monkeypatch, 'reading', 'windows 1') == 0
+    assert capfd.readouterr() == ('reading\nwindows 1\n', '')
+
+
+@pytest.mark.parametrize(('error', 'code'), [
+    (RunRefused('--start: no'), 2), (ReadError('no access'), 1), (Incomplete('2 windows'), 1),
+    (RuntimeError("Traceback\npipeline.stores.StoreError: no bucket [while running 'Put']"), 1)])
+def test_a_run_that_fails_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+                                               error: Exception, code: int) -> None:
+    assert outcome_of(monkeypatch, 'reading', error=error) == code
+    out, err = capfd.readouterr()
+    assert (out, err.count('\n'), err[:17]) == ('reading\n', 1, 'pipeline: error: ')
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError):
+        outcome_of(monkeypatch, error=KeyError('x'))
+
+
+@pytest.mark.parametrize(('args', 'code'), [(ARGS, 130), (ARGS[:4], 0)], ids=['bounded', 'continuous'])
+def test_an_interrupted_run_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+                                              args: list[str], code: int) -> None:
+    assert outcome_of(monkeypatch, error=KeyboardInterrupt(), args=args) == code
+    assert capfd.readouterr().err == 'pipeline: ended; what is committed stays, go on with --start=resume\n'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_process_whatever_it_is_doing(number: int) -> None:
+    script = ('import time, pipeline.beam_options, pipeline.main as program\n'
+              'pipeline.beam_options.import_beam()\n'
+              'import pipeline.run\n'
+              'def run(options):\n'
+              '    yield "reading"\n'
+              '    try:\n'
+              '        time.sleep(60)\n'
+              '    except BaseException:\n'
+              '        raise RuntimeError("as Beam does it")\n'
+              'pipeline.run.run = run\n'
+              f'program.leave(program.main({ARGS[:4]!r}))\n')
+    job = subprocess.Popen([sys.executable, '-c', script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert job.stdout and job.stdout.readline() == 'reading\n'
+
+    job.send_signal(number)
+    out, err = job.communicate(timeout=50)
+
+    assert (job.returncode, out, err) == (
+        0, '', 'pipeline: ended; what is committed stays, go on with --start=resume\n')
+
+
+def test_leaving_runs_what_was_registered_for_the_end_and_waits_for_no_thread() -> None:
+    script = ('import atexit, threading, time, pipeline.main as program\n'
+              'atexit.register(print, "stopped")\n'
+              'threading.Thread(target=time.sleep, args=[60]).start()\n'
+              'print("done")\n'
+              'program.leave(3)\n')
+
+    job = subprocess.run([sys.executable, '-c', script], text=True, capture_output=True, timeout=50)
+
+    assert (job.returncode, job.stdout.split()) == (3, ['done', 'stopped'])
+
+
+@pytest.mark.parametrize(('args', 'err'), [
+    ([], 'pipeline: error: --stream and --output: must be given; see --help\n'),
+    ([*ARGS, '--flush_interval_s', '7'], "pipeline: error: --flush_interval_s: got '7', must be a whole number of "
+                                         'seconds that divides 3600, such as 60, 300 or 900; see --help\n')])
+def test_a_wrong_command_line_is_answered_by_one_line(args: list[str], err: str) -> None:
+    job = subprocess.run([sys.executable, '-m', 'pipeline', *args], text=True, capture_output=True)
+
+    assert (job.returncode, job.stdout, job.stderr) == (2, '', err)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_kinesis_is_asked(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'file').touch()
+    args = ['--stream', 'app', '--output', str(tmp_path / 'lake'), '--errors_output', str(tmp_path / 'errors'),
+            '--stop', 'now', '--kinesis_endpoint_url', 'http://127.0.0.1:1']
+    (tmp_path / 'errors').mkdir(mode=0o500)
+    if os.geteuid() == 0:  # root may write anywhere but below a file
+        (tmp_path / 'errors' / '.write-check').mkdir()
+
+    job = subprocess.run([sys.executable, '-m', 'pipeline', *args], text=True, capture_output=True)
+
+    assert (job.returncode, job.stdout, job.stderr.count('\n')) == (2, '', 1)
+    assert job.stderr.startswith(f'pipeline: error: --errors_output: cannot write {tmp_path}/errors/.write-check: ')
 
 
 def test_a_region_that_nobody_names_is_asked_for_by_its_option(tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any
+
+import pytest
+from apache_beam.options.pipeline_options import (
+    PortableOptions,
+    PrismRunnerOptions,
+    StandardOptions,
+    TypeOptions,
+    WorkerOptions,
+)
+
+from pipeline.runners import FLINK_SAFE, beam_options, readers_of, runs_here
+from pipeline.settings import RunRefused
+from tests.options import options_of
+
+FLINK = ['--runner', 'FlinkRunner', '--flink_master', 'host:8081']
+
+
+def beam(*args: str) -> Any:
+    return beam_options(options_of(*args))
+
+
+def refusal(*args: str) -> str:
+    with pytest.raises(RunRefused) as error:
+        beam(*args)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(('runner', 'here', 'streaming'), [
+    ('DirectRunner', True, False), ('FnApiRunner', True, False), ('PrismRunner', False, True)])
+def test_only_direct_runner_reads_in_slices(runner: str, here: bool, streaming: bool) -> None:
+    options = options_of('--runner', runner)
+
+    assert runs_here(options) == here
+    assert beam_options(options).view_as(StandardOptions).streaming == streaming
+
+
+def test_direct_runner_is_always_named_since_beams_own_choice_is_silent() -> None:
+    assert beam().view_as(StandardOptions).runner == 'FnApiRunner'
+
+
+def test_prism_is_the_one_beside_this_python(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'prism').touch()
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'python'))
+
+    assert beam('--runner', 'PrismRunner').view_as(PrismRunnerOptions).prism_location == str(tmp_path / 'prism')
+
+
+def test_a_prism_that_was_given_stays(tmp_path: pathlib.Path) -> None:
+    options = beam('--runner', 'PrismRunner', '--prism_location', '/opt/prism')
+
+    assert options.view_as(PrismRunnerOptions).prism_location == '/opt/prism'
+
+
+def test_other_options_of_beam_pass_through() -> None:
+    assert beam('--type_check_additional=all').view_as(TypeOptions).type_check_additional == 'all'
+    assert beam(*FLINK, '--environment_type=EXTERNAL').view_as(PortableOptions).environment_type == 'EXTERNAL'
+
+
+@pytest.mark.parametrize(('args', 'readers'), [
+    ([], 1), (['--readers', '3'], 3), (['--runner', 'PrismRunner'], 1), (FLINK, 4),
+    ([*FLINK, '--parallelism', '3'], 12), ([*FLINK, '--parallelism=3', '--readers', '5'], 5)])
+def test_there_are_four_readers_a_worker_unless_told(args: list[str], readers: int) -> None:
+    options = options_of(*args)
+
+    assert readers_of(options, beam_options(options)) == readers
+
+
+def test_dataflow_counts_its_workers() -> None:
+    options = options_of('--runner', 'DataflowRunner')
+    built = beam_options(options)
+    built.view_as(WorkerOptions).num_workers = 2
+
+    assert readers_of(options, built) == 8
+
+    built.view_as(WorkerOptions).max_num_workers = 5
+    assert readers_of(options, built) == 20
+
+
+def flink_options(*args: str) -> dict[str, Any]:
+    """Those that only the job server knows, as they are sent to it."""
+    known: dict[str, Any] = beam(*FLINK, *args).get_all_options(retain_unknown_options=True)
+    return {name: known.get(name) for name in FLINK_SAFE}
+
+
+def test_flink_gets_checkpoints_and_retries_where_they_are_absent() -> None:
+    assert flink_options() == {
+        'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE',
+        'finish_bundle_before_checkpointing': True, 'number_of_execution_retries': '10', 'execution_retry_delay': '2000'}
+
+
+def test_flink_keeps_those_that_were_given() -> None:
+    given = flink_options('--checkpointing_interval', '5000', '--number_of_execution_retries=3')
+
+    assert (given['checkpointing_interval'], given['number_of_execution_retries']) == ('5000', '3')
+    assert given['checkpointing_mode'] == 'EXACTLY_ONCE'
+
+
+@pytest.mark.parametrize(('args', 'message'), [
+    (['--checkpointing_mode', 'AT_LEAST_ONCE'], "--checkpointing_mode: got 'AT_LEAST_ONCE', must be EXACTLY_ONCE"),
+    (['--checkpointing_interval=0'],
+     "--checkpointing_interval: got '0', must be a number of milliseconds above 0"),
+    (['--checkpointing_interval=-1'],
+     "--checkpointing_interval: got '-1', must be a number of milliseconds above 0")])
+def test_what_would_lose_data_on_flink_is_refused(args: list[str], message: str) -> None:
+    assert refusal(*FLINK, *args) == message
+
+
+def test_at_least_once_on_dataflow_is_refused() -> None:
+    assert refusal('--runner', 'DataflowRunner', '--dataflow_service_options=streaming_mode_at_least_once') == (
+        '--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs exactly-once mode')
