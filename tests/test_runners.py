@@ -90,7 +90,8 @@ def flink_options(*args: str) -> dict[str, Any]:
 def test_flink_gets_checkpoints_and_retries_where_they_are_absent() -> None:
     assert flink_options() == {
         'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE',
-        'finish_bundle_before_checkpointing': True, 'number_of_execution_retries': '10', 'execution_retry_delay': '2000'}
+        'finish_bundle_before_checkpointing': True, 'number_of_execution_retries': '10',
+        'execution_retry_delay': '2000'}
 
 
 def test_flink_keeps_those_that_were_given() -> None:
