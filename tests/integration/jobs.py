@@ -64,8 +64,8 @@ class Jobs:
 
     def lines(self, prefix: str, kind: str) -> list[Any]:
         """Give every line under events/, errors/ or backup/, decoded."""
-        return [json.loads(line) for key in sorted(self.objects(prefix)) if key.startswith(kind)
-                for line in gzip.decompress(self.get(prefix, key)).splitlines()]
+        return [line for key in sorted(self.objects(prefix)) if key.startswith(kind)
+                for line in decoded(self.get(prefix, key))]
 
     def backup(self, prefix: str) -> dict[tuple[str, str], bytes]:
         """Give the records in the backup, by shard and sequence number; fails where one is there twice."""
@@ -73,6 +73,11 @@ class Jobs:
         found = {(line['shardId'], line['sequenceNumber']): base64.b64decode(line['data']) for line in lines}
         assert len(found) == len(lines)
         return found
+
+
+def decoded(stored: bytes) -> list[Any]:
+    """Give the lines of an object."""
+    return [json.loads(line) for line in gzip.decompress(stored).splitlines()]
 
 
 def finish(job: subprocess.Popen[str], code: int = 0) -> str:
