@@ -1,0 +1,50 @@
+"""What the Kinesis Producer Library does to records: many of them in one (its aggregation-format.md)."""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MAGIC = b'\xf3\x89\x9a\xc2'
+
+
+class User(NamedTuple):
+    """A record that a producer put; `hash_key` says where, if given, instead of the partition key's MD5."""
+
+    partition_key: str
+    data: bytes
+    hash_key: str | None = None
+
+
+def aggregate(users: Sequence[User]) -> bytes:
+    """Make one Kinesis record of them."""
+    return sealed(message(users))
+
+
+def sealed(body: bytes) -> bytes:
+    """Put the magic before a message, and its MD5 behind it."""
+    return MAGIC + body + hashlib.md5(body).digest()
+
+
+def message(users: Sequence[User]) -> bytes:
+    """Encode the AggregatedRecord: each key once, in a table."""
+    keys = list(dict.fromkeys(user.partition_key for user in users))
+    hashes = list(dict.fromkeys(user.hash_key for user in users if user.hash_key is not None))
+    table = [_field(1, key.encode()) for key in keys] + [_field(2, key.encode()) for key in hashes]
+    records = [_number(1, keys.index(user.partition_key))
+               + (_number(2, hashes.index(user.hash_key)) if user.hash_key is not None else b'')
+               + _field(3, user.data) for user in users]
+    return b''.join([*table, *(_field(3, record) for record in records)])
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    low = bytes([value & 0x7F | (0x80 if value > 0x7F else 0)])
+    return low + (_varint(value >> 7) if value > 0x7F else b'')
