@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -37,7 +39,7 @@ class Jobs:
     def start(self, prefix: str, *options: str) -> subprocess.Popen[str]:
         """Start a job."""
         return subprocess.Popen(self.command(prefix, *options), cwd=ROOT, env=demo_environment(), text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def run(self, prefix: str, *options: str, code: int = 0) -> str:
         """Run a job to its end; gives what it printed."""
@@ -85,11 +87,17 @@ def finish(job: subprocess.Popen[str], code: int = 0) -> str:
     try:
         out, err = job.communicate(timeout=JOB_S)
     except subprocess.TimeoutExpired:
-        job.kill()
-        out, err = job.communicate()
+        out, err = kill(job)
         raise AssertionError(f'not at its end after {JOB_S} s:\n{out}\n{err}') from None
     assert job.returncode == code, (job.returncode, out, err)
     return out + err
+
+
+def kill(job: subprocess.Popen[str]) -> tuple[str, str]:
+    """End a job, and what it started, without giving it a chance; gives what it printed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(job.pid, signal.SIGKILL)
+    return job.communicate()
 
 
 def end(job: subprocess.Popen[str]) -> str:

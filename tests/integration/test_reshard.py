@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.jobs import Jobs, end, finish, windows_of
+from tests.integration.jobs import Jobs, end, finish, kill, windows_of
 from tests.integration.lake import needs_prism
 from tests.integration.outputs import Folder
 from tests.integration.servers import client, kinesalite, kinesis_local
@@ -32,35 +32,42 @@ class History:
 
 @pytest.fixture(scope='module', params=SERVERS)
 def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    """Reshard a stream that is written to: once before any job, once under a job, several times while it is stopped.
+    """Reshard a stream that is written to: once before any job, then several times in the middle of jobs.
 
-    `live` ran on Prism without an end, from before the reshards on; `stopped-...` ran up to before them, and have yet
-    to go on.
+    `live` ran on Prism without an end meanwhile; `stopped-...` ran up to before that, and have yet to go on.
     """
+    needs_prism()
     folder = tmp_path_factory.mktemp('reshard')
     with SERVERS[request.param](folder) as endpoint:
         stream = Stream(client('kinesis', endpoint), 'events', 2)
         jobs = Jobs(endpoint, ['events'], Folder(folder / 'out'), slack_s=4)
         stream.put_to_all()
-        with stream.producer():
-            stream.split(0)
-            stopped = [jobs.start(f'stopped-{name}', '--start', 'earliest', '--stop', 'now', *options)
-                       for name, options in READERS]
-            live = jobs.start('live', '--runner', 'PrismRunner')
-            for job in stopped:
-                finish(job)
-            _wait_for_manifest(jobs, 'live', live)
-            stream.split(1)   # a child
-            stream.merge(0)   # a shard that was there from the beginning, with a child of a child
-            stream.split(2)
-            stream.merge(1)
-            stream.split(0)
-            stream.put_for(2)
-        jobs.run('one', '--start', 'earliest', '--stop', 'now')
-        start, stop = windows_of(jobs.manifests('one'))
-        _wait_for_manifest(jobs, 'live', live, last=max(jobs.manifests('one')))
-        end(live)
+        live = jobs.start('live', '--runner', 'PrismRunner')
+        try:
+            _reshard(stream, jobs, live)
+            jobs.run('one', '--start', 'earliest', '--stop', 'now')
+            start, stop = windows_of(jobs.manifests('one'))
+            _wait_for_manifest(jobs, live, last=max(jobs.manifests('one')))
+            end(live)
+        finally:
+            kill(live)
         yield History(stream, jobs, start, stop)
+
+
+def _reshard(stream: Stream, jobs: Jobs, live: subprocess.Popen[str]) -> None:
+    """Change the shards while a producer writes; everything after the first time happens within a few seconds."""
+    with stream.producer():
+        stream.split(0)
+        for job in [jobs.start(f'stopped-{name}', '--start', 'earliest', '--stop', 'now', *options)
+                    for name, options in READERS]:
+            finish(job)
+        _wait_for_manifest(jobs, live)
+        stream.split(1)   # a child
+        stream.merge(0)   # a shard that was there from the beginning, with a child of a child
+        stream.split(2)
+        stream.merge(1)
+        stream.split(0)
+        stream.put_for(2)
 
 
 def test_a_bounded_read_has_every_record_once(history: History) -> None:
@@ -101,10 +108,10 @@ def _same_as_one_read(history: History, prefix: str) -> None:
     assert {key: found.get(key) for key in expected} == expected
 
 
-def _wait_for_manifest(jobs: Jobs, prefix: str, job: subprocess.Popen[str], last: str = '') -> None:
-    """Wait until a running job has committed a window: that one, or any."""
+def _wait_for_manifest(jobs: Jobs, live: subprocess.Popen[str], last: str = '') -> None:
+    """Wait until the job without an end has committed a window: that one, or any."""
     deadline = time.monotonic() + PATIENCE_S
-    while not (last in found if (found := jobs.whole_manifests(prefix)) and last else found):
-        assert job.poll() is None, job.communicate()
-        assert time.monotonic() < deadline, sorted(found)
+    while not any(last in ('', key) for key in jobs.output.tags('live') if key.startswith('manifests/')):
+        assert live.poll() is None, kill(live)
+        assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import pathlib
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs
+from tests.integration.jobs import FLUSH_MS, Jobs, kill
 from tests.integration.outputs import Folder
 from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
@@ -76,8 +75,7 @@ def test_latest_leaves_what_was_there_and_is_not_moved_by_a_crash_before_the_fir
 
     killed = jobs.start('job', '--start', 'latest')
     _wait_for(tmp_path / 'job/resume.json')
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    kill(killed)
     stream.put_for(2)
     jobs.run('job', '--start', 'resume', '--stop', 'now')
 
