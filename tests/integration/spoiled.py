@@ -1,0 +1,48 @@
+"""A Kinesis whose answers a test spoils, and what was asked of it."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.integration.servers import proxy
+
+ADDON = pathlib.Path(__file__).parent / 'faults.py'
+
+
+class Spoiled:
+    """A proxy before a Kinesis: `endpoint` is what a job is given."""
+
+    def __init__(self, folder: pathlib.Path, endpoint: str) -> None:
+        self._rules, self._calls = folder / 'rules.json', folder / 'calls.jsonl'
+        self.endpoint = endpoint
+
+    def spoil(self, fault: str, *operations: str) -> None:
+        """Answer these calls (all without one) with that fault from now on; see faults.py."""
+        self._write([{'operation': operation, 'fault': fault} for operation in operations or ('*',)])
+
+    def mend(self) -> None:
+        """Let every call through again."""
+        self._write([])
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Give the calls so far: when (`at`, epoch seconds), `call`, `shard`, `fault`, number of `records`."""
+        return [json.loads(line) for line in self._calls.read_text().splitlines()]
+
+    def _write(self, rules: Sequence[dict[str, str]]) -> None:
+        fresh = self._rules.with_suffix('.new')
+        fresh.write_text(json.dumps(rules))
+        os.replace(fresh, self._rules)
+
+
+@contextlib.contextmanager
+def spoiled(folder: pathlib.Path, upstream: str) -> Iterator[Spoiled]:
+    """Put a proxy before a Kinesis for as long as the block lasts; at first it spoils nothing."""
+    rules, calls = folder / 'rules.json', folder / 'calls.jsonl'
+    rules.write_text('[]')
+    calls.touch()
+    with proxy(folder, upstream, ADDON, RULES=str(rules), CALLS=str(calls)) as endpoint:
+        yield Spoiled(folder, endpoint)
