@@ -5,7 +5,6 @@ document before it can be measured.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ MAX_GROWTH = 16
 SPARE_BYTES = 64 << 10
 
 #: Of each member of a nested container: the quotes, the colon and the comma in the line.
-_MEMBER_BYTES = 4
+MEMBER_BYTES = 4
 #: A text of at most so many characters cannot pass MAX_KEY_BYTES.
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
@@ -66,56 +65,34 @@ class Limits:
     """What the documents of one record may still take, counted while they are flattened.
 
     Only a repeated key makes more output than there was input, so a nested container is charged when it is entered,
-    before its members are made: the bytes of their common prefix, and 4, for each.
+    before its members are made: the bytes of their common prefix, and 4, for each. `left` is what may still be charged.
     """
 
     def __init__(self, record_bytes: int) -> None:
         self.collisions = 0
-        self._left = MAX_GROWTH * record_bytes + SPARE_BYTES
-        self._cost = 0
-        self._leaves = 0
-        self._event: Document = {}
+        self.left = MAX_GROWTH * record_bytes + SPARE_BYTES
 
-    def measure(self, event: Document, flatten: Callable[[Document, Limits], Document]) -> Document:
-        """Flatten an event within the limits; raises MalformedRecord."""
-        self._event, self._leaves, self._cost = event, len(event), 0
-        if self._left < 0:
-            raise self._refusal('output-too-large')
-        flat = flatten(event, self)
+    def settle(self, event: Document, flat: Document, leaves: int, left: int) -> None:
+        """Take a flattened event of so many leaves if its names are short enough; raises MalformedRecord."""
         names = ''.join(flat)
         if (len(names) > MAX_KEY_BYTES or not names.isascii()) and _longest(flat) > MAX_KEY_BYTES:
-            raise self._refusal('key-too-long')
-        self._left -= self._cost
-        self.collisions += self._leaves - len(flat)
-        return flat
+            raise self.refusal('key-too-long', event)
+        self.left = left
+        self.collisions += leaves - len(flat)
 
-    def enter(self, name: str, container: Document | list[Any], level: int) -> None:
-        """Charge a container of the flattened name `name`, before it is flattened; raises MalformedRecord."""
-        members = len(container)
-        if level > MAX_LEVELS:
-            raise malformed('too-deep')
-        if not members:
-            return
-        prefix = _bytes(name) + 1
-        if prefix > MAX_KEY_BYTES:
-            raise self._refusal('key-too-long')
-        self._leaves += members - 1
-        self._cost += members * (prefix + _MEMBER_BYTES)
-        if self._cost > self._left:
-            self._left = -1
-            raise self._refusal('output-too-large')
-
-    def _refusal(self, code: str) -> MalformedRecord:
-        if is_too_deep(self._event):
-            return malformed('too-deep')
-        return malformed(code)
+    def refusal(self, code: str, event: Document) -> MalformedRecord:
+        """Give the reason to refuse an event that passes a limit; output that is too large ends its record."""
+        if code == 'output-too-large':
+            self.left = -1
+        return malformed('too-deep' if is_too_deep(event) else code)
 
 
 def _longest(names: Document) -> int:
     """Give the bytes of the longest name, or its characters where they are too few to matter."""
     characters = max(map(len, names))
-    return max(map(_bytes, names)) if characters > _SURELY_SHORT else characters
+    return max(map(utf8_bytes, names)) if characters > _SURELY_SHORT else characters
 
 
-def _bytes(text: str) -> int:
+def utf8_bytes(text: str) -> int:
+    """Count the bytes of a text, lone surrogates too."""
     return len(text) if text.isascii() else len(text.encode('utf-8', 'surrogatepass'))
