@@ -140,13 +140,36 @@ def test_many_fields_may_be_dropped() -> None:
     assert rename_fields({'a': 1, 'b': 2, 'c': 3}, Rules({'a': None, 'b': None})) == {'c': 3}
 
 
+def test_a_known_shape_of_event_gets_the_same_names_again() -> None:
+    rules = Rules({'c': 'd'})
+
+    for value in (1, 2):
+        assert list(rename_fields({'appVersion': value, 'b': 0, 'c': value}, rules).items()) == [
+            ('app_version', value), ('b', 0), ('d', value)]
+        assert list(rename_fields({'b': value, 'appVersion': 0}, rules).items()) == [('b', value), ('app_version', 0)]
+        assert rename_fields({'b': value}, rules) == {'b': value}
+        assert rename_fields({'c': value, 'd': 0}, rules) == {'d': value, 'd_2': 0}
+
+
+def test_shapes_of_events_that_make_up_names_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rename, 'MAX_SHAPE_CHARACTERS', 100)
+    rules = Rules()
+
+    for number in range(100, 200):
+        assert rename_fields({f'A{number}': number, 'b': 0}, rules) == {f'a{number}': number, 'b': 0}
+        assert len(rules.shapes) <= 100 // 7
+    assert rename_fields({'C' * 101: 1}, rules) == {'c' * 101: 1}
+    assert len(rules.shapes) == 0
+
+
 def test_dropped_fields_are_kept_aside_by_the_name_they_would_have_had() -> None:
     event = {'Platform': 'ios', 'eventTime': 1, 'Event Time': 2, 'x': 3}
     mapping: dict[str, str | None] = {'Platform': None, 'eventTime': None, 'Event Time': None}
 
-    assert rename._rename(event, Rules(mapping)) == ({'x': 3}, {'platform': 'ios', 'event_time': 1}, 0)
-    assert rename._rename(event, Rules(mapping, convention=False)).dropped == {
+    assert rename._dropped(event, Rules(mapping)) == {'platform': 'ios', 'event_time': 1}
+    assert rename._dropped(event, Rules(mapping, convention=False)) == {
         'Platform': 'ios', 'eventTime': 1, 'Event Time': 2}
+    assert rename_fields(event, Rules(mapping)) == {'x': 3}
 
 
 def test_rules_are_values() -> None:
