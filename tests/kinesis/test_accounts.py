@@ -1,0 +1,29 @@
+"""Accounts of closed windows, and positions to and from manifests."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.kinesis.accounts import account_of, cursor_at, position_of
+from pipeline.kinesis.positions import Cursor, ReaderState
+
+READ = Cursor('events', 'a', 5, '12', 100, passed_ms=200, iterator='it', issued_ms=1, records=3, bytes=30, first='10')
+IDLE = Cursor('my.events', 'b', 5)
+
+
+def test_an_account_tells_of_shards_with_records_and_of_every_position() -> None:
+    account = json.loads(account_of(ReaderState(0, cursors=(READ, IDLE)), 1, 4))
+
+    assert account == {'account': {
+        'reader': 1, 'readers': 4,
+        'shards': {'events/a': {'records': 3, 'bytes': 30, 'first': '10', 'last': '12'}},
+        'positions': {'events/a': {'sequence': '12', 'since_ms': 5, 'arrival_ms': 100, 'open': True},
+                      'my.events/b': {'sequence': None, 'since_ms': 5, 'arrival_ms': 0, 'open': True}}}}
+
+
+@pytest.mark.parametrize(('cursor', 'expected'), [
+    (READ, Cursor('events', 'a', 5, '12', 100)), (IDLE, IDLE),
+    (Cursor('events', 'a', 5, '12', 100, closed=True), Cursor('events', 'a', 5, '12', 100, closed=True))])
+def test_a_position_comes_back_as_a_cursor_without_what_does_not_last(cursor: Cursor, expected: Cursor) -> None:
+    assert cursor_at(cursor.key, json.loads(json.dumps(position_of(cursor)))) == expected

@@ -1,0 +1,139 @@
+"""ReadKinesis on a runner, over a scripted stream: outputs, stamps, metrics, failures."""
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline.kinesis import read as read_module
+from pipeline.kinesis.calls import Page
+from pipeline.kinesis.errors import Gap
+from pipeline.kinesis.pace import Pace
+from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.read import ReadKinesis
+from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.shared import Shared, share
+from pipeline.kinesis.vitals import Vitals
+from tests.kinesis.aggregates import sealed
+from tests.kinesis.driver import Driver, Inline
+from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
+
+A = 'shardId-000000000000'
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKinesis]:
+    """A stream of two shards and three windows, an hour ago."""
+    fake = FakeKinesis(2)
+    pace = Pace(fake.clock)
+    shared = Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Vitals(pace),
+                    Inline(), fake.sleep, fake.local_ms)
+    monkeypatch.setattr(read_module, 'share', lambda *_: shared)
+    for number in range(6):
+        fake.put(f'shardId-{number % 2:012d}', f'{number}'.encode(), START_MS + 5000 * number)
+    fake.put(A, sealed(b'\x1a\x7f'), START_MS + 29_000)
+    fake.now_ms += 3_600_000
+    yield fake
+
+
+def settings_of(fake: FakeKinesis) -> ReadSettings:
+    infos = tuple(dataclasses.replace(info, label='ios') for info in fake.infos())
+    return fake.settings(stop_ms=START_MS + 30_000, streams=infos)
+
+
+@pytest.mark.parametrize('readers', [1, 3])
+def test_a_bounded_read_gives_records_with_label_and_window_broken_aggregates_and_an_account_of_each_reader(
+        fake: FakeKinesis, readers: int) -> None:
+    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
+        kinesis = pipeline | ReadKinesis(settings_of(fake), readers)
+        records = kinesis.records | 'r' >> beam.Map(
+            lambda record, at=beam.DoFn.TimestampParam: (record.data, record.origin.label, at.micros // 1000))
+        counts = kinesis.accounts | beam.combiners.Count.Globally()
+        raw = kinesis.batches | 'b' >> beam.FlatMap(lambda batch: [record.data for record in batch.records])
+        broken = kinesis.malformed | 'm' >> beam.Map(lambda failure: (failure.code, failure.fragment))
+        assert_that(records, equal_to([(b'%d' % number, 'ios', START_MS + 10_000 * (number // 2))
+                                       for number in range(6)]), 'records')
+        assert_that(raw, equal_to([*(b'%d' % number for number in range(6)), sealed(b'\x1a\x7f')]), 'raw')
+        assert_that(broken, equal_to([('invalid-kpl', sealed(b'\x1a\x7f'))]), 'broken')
+        assert_that(counts, equal_to([3 * readers]), 'accounts')
+
+
+def test_metrics_tell_of_records_bytes_pages_trouble_and_millis_behind_by_shard(fake: FakeKinesis) -> None:
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    pipeline | ReadKinesis(settings_of(fake), 1)
+    fake.local_offset_ms = 120_000
+    metrics = pipeline.run().metrics().query()
+
+    counters = {found.key.metric.name: found.committed for found in metrics['counters']
+                if found.key.metric.namespace == 'kinesis'}
+    assert counters == {'records': 7, 'bytes': 6 + len(sealed(b'\x1a\x7f')), 'pages': 4, 'empty_pages': 2,
+                        'windows': 3, 'clock_skew': counters['clock_skew']}
+    assert counters['clock_skew'] >= 1
+    gauges = {found.key.metric.name for found in metrics['gauges']}
+    assert gauges == {f'millis_behind events/shardId-{number:012d}' for number in range(2)}
+
+
+def test_a_gap_ends_the_pipeline_with_its_one_line(fake: FakeKinesis) -> None:
+    fake.now_ms += 2 * DAY_MS
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    pipeline | ReadKinesis(settings_of(fake), 1)
+
+    with pytest.raises(Gap, match='--on_gap=skip goes on after it'):
+        pipeline.run()
+
+
+def test_a_drain_leaves_the_rest_to_a_resume() -> None:
+    driver = Driver(FakeKinesis())
+
+    assert driver.dofn.truncate((0, 1), driver.states[0]) is None
+
+
+def test_a_restriction_begins_with_the_cursors_of_its_reader() -> None:
+    fake = FakeKinesis(4)
+    whole = Driver(fake)
+    whole.run(2)
+    cursors = tuple(reversed(whole.states[0].cursors))
+    readers = [Driver(fake, fake.settings(cursors=cursors), 2).dofn.initial_restriction((reader, 2))
+               for reader in range(2)]
+
+    owned = [[cursor.key for cursor in state.cursors] for state in readers]
+    assert sorted(owned[0] + owned[1]) == [cursor.key for cursor in whole.states[0].cursors]
+    assert owned == [sorted(keys) for keys in owned]
+
+
+def test_readers_of_one_process_share_pages_and_limits() -> None:
+    infos = FakeKinesis().infos()
+
+    assert share(infos, 'http://127.0.0.1:1', 'eu-west-1') is share(infos, 'http://127.0.0.1:1', 'eu-west-1')
+
+
+class Together(FakeKinesis):
+    """Answer GetRecords only when eight of them are under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__(16)
+        self._barrier, self._lock = threading.Barrier(8), threading.Lock()
+
+    def records(self, stream: str, shard: str, iterator: str) -> Page:
+        self._barrier.wait(timeout=30)
+        with self._lock:
+            return super().records(stream, shard, iterator)
+
+
+def test_pages_of_busy_shards_are_fetched_eight_at_a_time() -> None:
+    fake = Together()
+    for shard in fake.shards:
+        fake.put(shard, shard.encode())
+    driver = Driver(fake)
+    with ThreadPoolExecutor(8) as threads:
+        driver.dofn._shared = dataclasses.replace(driver.dofn._shared, threads=threads)
+        outcome = driver.call()
+
+    assert sorted(outcome.data) == sorted(fake.shards)
