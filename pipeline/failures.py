@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 
+import grpc
 from botocore.exceptions import BotoCoreError
 
 from pipeline.chunks import OverlapError
@@ -25,5 +26,7 @@ def reason_of(error: Exception) -> str | None:
     """
     if isinstance(error, PLAIN):
         return _STEP.sub('', str(error))
+    if isinstance(error, grpc.RpcError):
+        return 'the runner does not answer any more; what is committed stays, go on with --start=resume'
     lines = _LINE.findall(str(error)) if isinstance(error, RuntimeError) else []
     return _STEP.sub('', lines[-1]).strip() if lines else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import grpc
 import pytest
 
 from pipeline.chunks import OverlapError
@@ -24,3 +25,8 @@ def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(ki
     RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.stores.StoreError: no'), TypeError()])
 def test_a_bug_has_no_such_line(error: Exception) -> None:
     assert reason_of(error) is None
+
+
+def test_a_runner_that_is_gone_is_told_in_a_line() -> None:
+    assert reason_of(grpc.RpcError()) == (
+        'the runner does not answer any more; what is committed stays, go on with --start=resume')
