@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pipeline.options import Options, parse_options
 
@@ -85,8 +86,14 @@ def _quiet_beam(options: Options) -> Iterator[None]:
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
     logging.getLogger('pipeline').setLevel(logging.WARNING)
     logging.getLogger('PrismJobServer').disabled = True  # Beam sets a level of its own
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere if here else sys.stderr):
+    with contextlib.redirect_stderr(_nowhere() if here else sys.stderr):
         yield
+
+
+@functools.cache
+def _nowhere() -> TextIO:
+    """Open a place for what nobody reads; never closed, since threads of a dead runner write to it to the very end."""
+    return open(os.devnull, 'w')
 
 
 def _interrupted(options: Options) -> NoReturn:
