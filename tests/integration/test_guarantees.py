@@ -1,0 +1,153 @@
+"""Each guarantee broken on purpose: the comparison of two runs, on which the other tests rely, must notice.
+
+A case runs the job three times: whole, by another way that must give the same, and by that way with the break in it.
+"""
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeline import commit, layout, options, paths, write
+from pipeline.kinesis import calls, folding, read, reader
+from pipeline.local.servers import LocalAws
+from pipeline.main import main
+from pipeline.windows import iso
+from tests.integration.lake import Lake, windows_of
+
+pytestmark = pytest.mark.timeout(300)
+PROCESS = write._Write.process
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(scope='module')
+def lake() -> Iterator[Lake]:
+    with LocalAws() as aws:
+        lake = Lake(aws, 'events', 3)
+        lake.fill(records=120, documents=3, windows=5, seed=11)
+        time.sleep(1.1)  # past the window of the last put
+        assert run(lake, 'one', '--start', 'earliest', '--stop', 'now') == 0
+        yield lake
+
+
+def run(lake: Lake, prefix: str, *options: str) -> int:
+    """Run the job in this process, where it can be broken."""
+    return main(lake.command(prefix, *options)[3:])
+
+
+def nothing(patch: pytest.MonkeyPatch) -> None:
+    """Leave the world as it is."""
+
+
+def disordered_arrivals(patch: pytest.MonkeyPatch) -> None:
+    """Let every third record carry an arrival a second and a half before the ones around it."""
+    raw_record = calls._raw_record
+
+    def disordered(record: Any) -> calls.RawRecord:
+        raw = raw_record(record)
+        return raw._replace(arrival_ms=raw.arrival_ms - 1500 * (int(raw.sequence) % 3 == 0))
+    patch.setattr(calls, '_raw_record', disordered)
+
+
+def empty_panes(patch: pytest.MonkeyPatch) -> None:
+    """Fire a second, empty pane for each object, as Flink does with late triggers."""
+    def twice(self: Any, element: Any) -> Iterator[bytes]:
+        yield from PROCESS(self, (element[0], list(element[1])))
+        yield from PROCESS(self, (element[0], []))
+    patch.setattr(write._Write, 'process', twice)
+
+
+def accounts_lost(patch: pytest.MonkeyPatch) -> None:
+    """Lose the accounts of the first reader, as a runner does that closes windows early."""
+    outputs = read._ReadShards._outputs
+
+    def silent(self: Any, step: reader.Step, number: int, readers: int) -> Iterator[Any]:
+        return outputs(self, step._replace(closed=None) if number == 0 else step, number, readers)
+    patch.setattr(read._ReadShards, '_outputs', silent)
+
+
+def write_partial_windows(patch: pytest.MonkeyPatch) -> None:
+    """Close a window without waiting for every shard."""
+    patch.setattr(reader.Reader, '_may_close', lambda self, state: self._listed_past(state))
+
+
+def name_by_clock(patch: pytest.MonkeyPatch) -> None:
+    """Name objects by the time at which they are written."""
+    patch.setattr(layout, 'object_name', lambda *key: f'{time.time_ns() // 10 ** 9}-{paths.object_name(*key)}')
+
+
+def write_empty_panes(patch: pytest.MonkeyPatch) -> None:
+    """Write whatever a pane holds, in the same world."""
+    def careless(self: Any, element: Any) -> Iterator[bytes]:
+        yield from PROCESS(self, element)
+        self._stores['events'].put(element[0].decode(), write.gzip_bytes(b''))
+    patch.setattr(write._Write, 'process', careless)
+
+
+def start_unaligned(patch: pytest.MonkeyPatch) -> None:
+    """Begin in the middle of a window."""
+    patch.setattr(options, '_aligned', lambda moment, step_ms: moment)
+
+
+def commit_without_all_accounts(patch: pytest.MonkeyPatch) -> None:
+    """Commit whatever is there when a window closes."""
+    patch.setattr(commit, 'imbalance', lambda ledger, backup: None)
+
+
+def stamp_by_plain_arrival(patch: pytest.MonkeyPatch) -> None:
+    """Take a record's own arrival, not the running maximum."""
+    patch.setattr(folding, 'max', lambda reached_ms, arrival_ms: arrival_ms, raising=False)
+
+
+@pytest.mark.parametrize(('world', 'broken', 'way', 'code', 'noticed'), [
+    (nothing, write_partial_windows, [], 0, 'backup'),
+    (nothing, name_by_clock, [], 0, 'backup'),
+    (empty_panes, write_empty_panes, [], 0, 'backup'),
+    (nothing, start_unaligned, ['--start', 'middle'], 1, 'backup'),
+    (accounts_lost, commit_without_all_accounts, ['--readers', '3'], 0, 'manifests'),
+    (disordered_arrivals, stamp_by_plain_arrival, ['--start', 'middle'], 0, 'backup')],
+    ids=lambda value: value.__name__ if callable(value) else None)
+def test_a_broken_guarantee_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPatch, world: Patch, broken: Patch,
+                                       way: list[str], code: int, noticed: str) -> None:
+    first, stop = windows_of(lake.manifests('one'))
+    since = busy_windows(lake)[2]
+    way = [iso(since + 500) if word == 'middle' else word for word in way or ['--start', first]]
+    name, lossy = broken.__name__, world is accounts_lost
+    world(monkeypatch)
+    whole = 'one'
+    if world is disordered_arrivals:
+        whole = f'{name}/whole'
+        assert run(lake, whole, '--start', first, '--stop', stop) == 0
+
+    kept_code = run(lake, f'{name}/kept', '--stop', stop, *way)
+    broken(monkeypatch)
+    broken_code = run(lake, f'{name}/broken', '--stop', stop, *way)
+
+    kept = difference(lake, f'{name}/kept', whole, since)
+    assert (kept_code, kept) == ((1, 'manifests/: none is there') if lossy else (0, ''))
+    assert (broken_code, difference(lake, f'{name}/broken', whole, since).partition('/')[0]) == (code, noticed)
+
+
+def busy_windows(lake: Lake) -> list[int]:
+    """Give the windows that hold records, in epoch ms."""
+    return sorted(manifest['window_ms'] for manifest in lake.manifests('one').values() if manifest['counts']['records'])
+
+
+def difference(lake: Lake, prefix: str, whole: str, since_ms: int) -> str:
+    """Say in which object two prefixes differ first, of the windows from a time on; '' where they do not."""
+    if not lake.manifests(prefix):
+        return 'manifests/: none is there'
+    ours, theirs = (_since(lake, name, since_ms) for name in (prefix, whole))
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key):
+            return f'{key}: {ours.get(key)} is not {theirs.get(key)}'
+    return ''
+
+
+def _since(lake: Lake, prefix: str, since_ms: int) -> dict[str, Any]:
+    stamp = iso(since_ms).replace('-', '').replace(':', '')
+    return {key: value for key, value in itertools.chain(lake.objects(prefix).items(), lake.manifests(prefix).items())
+            if key.rsplit('/', 1)[1] >= stamp}
