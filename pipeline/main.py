@@ -84,7 +84,8 @@ def _quiet_beam(options: Options) -> Iterator[None]:
     here = options.runner in ('DirectRunner', 'PrismRunner')
     logging.basicConfig(level=logging.CRITICAL if here else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
-    logging.getLogger('pipeline').setLevel(logging.WARNING)
+    # A terminal has the progress line; a log has a line a minute of each reader.
+    logging.getLogger('pipeline').setLevel(logging.WARNING if os.isatty(2) else logging.INFO)
     logging.getLogger('PrismJobServer').disabled = True  # Beam sets a level of its own
     with contextlib.redirect_stderr(_nowhere() if here else sys.stderr):
         yield

@@ -15,6 +15,7 @@ from pipeline.commit import CommitSettings
 from pipeline.job import Job, build_job
 from pipeline.kinesis.accounts import cursor_at
 from pipeline.kinesis.calls import Calls, connect
+from pipeline.kinesis.errors import Gap
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.slices import close_slice, open_slice
@@ -60,12 +61,19 @@ def run(options: Options) -> Iterator[str]:
         write_anchor(store, plan.anchor)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
     began = time.monotonic()
-    with ProgressLine():
-        if runs_here(options):
-            _run_slices(options, plan, calls, store, built)
-        else:
-            read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
-            _run_pipeline(options, plan, read, built)
+    try:
+        with ProgressLine():
+            if runs_here(options):
+                _run_slices(options, plan, calls, store, built)
+            else:
+                read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
+                _run_pipeline(options, plan, read, built)
+    except Gap:
+        if options.on_gap == 'fail' or not plan.moves_anchor:
+            raise
+        yield 'retention ran ahead of reading: going on after what is lost'
+        yield from run(dataclasses.replace(options, start='resume'))
+        return
     if plan.stop_ms >= 0:
         report = sum_up(store, plan.start_ms, plan.stop_ms, options.flush_ms)
         report.seconds, report.notes = time.monotonic() - began, plan.notes

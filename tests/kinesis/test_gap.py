@@ -1,0 +1,79 @@
+"""Retention that runs ahead of reading in the middle of a run: fail, or skip, never a window in part."""
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from pipeline import run as run_module
+from pipeline.kinesis import read as read_module
+from pipeline.kinesis.calls import Page
+from pipeline.kinesis.errors import Gap
+from pipeline.kinesis.pace import Pace
+from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.shared import Shared
+from pipeline.kinesis.vitals import Vitals
+from pipeline.options import Options, parse_options
+from pipeline.run import run
+from tests.kinesis.driver import Inline
+from tests.kinesis.fake import DAY_MS, FakeKinesis
+
+HOUR_MS = 3_600_000
+A = 'shardId-000000000000'
+
+
+class Stalled(FakeKinesis):
+    """Two days pass while the first page is asked for; retention is one day."""
+
+    stalled = False
+
+    def records(self, stream: str, shard: str, iterator: str) -> Page:
+        if not self.stalled:
+            self.stalled = True
+            self.now_ms += 2 * DAY_MS
+            iterator = self.iterator(stream, shard, '', 1)
+            self.put(A, b'{"a":"kept"}')
+            self.now_ms += 2 * HOUR_MS
+        return super().records(stream, shard, iterator)
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> FakeKinesis:
+    fake = Stalled()
+    fake.put(A, b'{"a":"lost"}')
+    fake.now_ms += 2 * HOUR_MS
+    pace = Pace(fake.clock)
+    shared = Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Vitals(pace),
+                    Inline(), fake.sleep, fake.local_ms)
+    monkeypatch.setattr(read_module, 'share', lambda *_: shared)
+    monkeypatch.setattr(run_module, 'connect', lambda *_: fake)
+    return fake
+
+
+def options_of(output: pathlib.Path, **changes: str) -> Options:
+    options = parse_options(['--stream', 'events', '--output', str(output), '--flush_interval_s', '3600',
+                             '--stop', 'now', '--aws_region', 'eu-west-1', '--compression', 'none'])
+    return dataclasses.replace(options, **changes)  # type: ignore[arg-type]
+
+
+def lines_of(output: pathlib.Path) -> list[bytes]:
+    return [line for path in sorted(output.glob('events/**/*.json')) for line in path.read_bytes().splitlines()]
+
+
+def test_a_gap_in_mid_run_fails_and_writes_nothing_of_the_windows_that_it_cuts(
+        stream: FakeKinesis, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(Gap, match='--on_gap=skip goes on after it'):
+        list(run(options_of(tmp_path)))
+
+    assert lines_of(tmp_path) == []
+    assert not list(tmp_path.glob('manifests/**/*.json'))
+
+
+def test_a_gap_in_mid_run_is_skipped_to_the_first_whole_window_and_the_report_says_what_is_lost(
+        stream: FakeKinesis, tmp_path: pathlib.Path) -> None:
+    printed = list(run(options_of(tmp_path, on_gap='skip')))
+
+    assert printed[1] == 'retention ran ahead of reading: going on after what is lost'
+    assert lines_of(tmp_path) == [b'{"a":"kept"}']
+    assert 'is lost in part: went on at' in printed[-1]
