@@ -38,7 +38,8 @@ class Asked(NamedTuple):
 class Stub:
     """A stream of `shards` shards with `pages` pages each; `page(shard, place)` makes one up, from place 0 on.
 
-    `delay_s(shard)` is how long it thinks before it answers for that shard.
+    `delay_s(shard)` is how long it thinks before it answers for that shard. `ahead_s` is how far its clock is ahead of
+    ours: a day later everything before has been dropped.
     """
 
     def __init__(self, shards: int, pages: int, page: Callable[[int, int], Sequence[StubRecord]], created_ms: int,
@@ -46,6 +47,7 @@ class Stub:
         self.shards, self.pages, self.created_ms = shards, pages, created_ms
         self._page, self._delay_s = page, delay_s
         self.asked: list[Asked] = []
+        self.ahead_s = 0
 
     def answer(self, operation: str, request: dict[str, Any]) -> bytes:
         """Answer a call."""
@@ -97,6 +99,9 @@ def serve(stub: Stub) -> Iterator[str]:
             self.send_header('Content-Length', str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + stub.ahead_s)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
