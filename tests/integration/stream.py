@@ -73,14 +73,15 @@ class Stream:
                   if not shard['SequenceNumberRange'].get('EndingSequenceNumber')]
         return sorted(shards, key=lambda shard: int(shard['HashKeyRange']['StartingHashKey']))
 
-    def split(self, place: int) -> None:
-        """Split the open shard at that place of the hash range in two; each then gets a record."""
+    def split(self, place: int, empty: bool = False) -> None:
+        """Split the open shard at that place of the hash range in two; each then gets a record, unless left empty."""
         shard = self.open_shards()[place]
         first, last = (int(shard['HashKeyRange'][name]) for name in ('StartingHashKey', 'EndingHashKey'))
         self.kinesis.split_shard(StreamName=self.name, ShardToSplit=shard['ShardId'],
                                  NewStartingHashKey=str((first + last) // 2))
         self.wait_active()
-        self.put_to_all()
+        if not empty:
+            self.put_to_all()
 
     def merge(self, place: int) -> None:
         """Merge the open shard at that place with the one after it; the one that comes of it then gets a record."""
@@ -89,6 +90,13 @@ class Stream:
                                   AdjacentShardToMerge=two['ShardId'])
         self.wait_active()
         self.put_to_all()
+
+    def scale(self, shards: int) -> None:
+        """Let Kinesis split and merge until there are so many open shards of equal size."""
+        self.kinesis.update_shard_count(StreamName=self.name, TargetShardCount=shards,
+                                        ScalingType='UNIFORM_SCALING')
+        self.wait_active()
+        assert len(self.open_shards()) == shards
 
     def wait_active(self) -> None:
         """Wait until the stream is neither being created nor changed."""

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.local.servers import put_records
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs, finish
+from tests.integration.jobs import FLUSH_MS, Jobs, finish, windows_of
 from tests.integration.lake import needs_prism
 from tests.integration.outputs import Folder
 from tests.integration.servers import client, kinesis_local
@@ -126,6 +126,25 @@ def test_a_stream_that_is_being_resharded_is_read_meanwhile(endpoint: str, tmp_p
 
     assert status == 'UPDATING'
     assert jobs.backup('job') == stream.backup()
+
+
+def test_shards_that_closed_without_a_record_hold_nothing_up(tmp_path: pathlib.Path) -> None:
+    with kinesis_local(tmp_path) as endpoint:
+        stream = Stream(client('kinesis', endpoint), 'hollow', 1)
+        jobs = Jobs(endpoint, ['hollow'], Folder(tmp_path / 'out'))
+        for _ in range(3):
+            stream.split(0, empty=True)
+        jobs.run('job', '--start', 'earliest', '--stop', 'now')
+        stream.scale(6)  # from four: shards in between are never seen open
+        stream.scale(3)
+        stream.put_to_all()
+        time.sleep(1.1)
+
+        jobs.run('job', '--start', 'resume', '--stop', 'now', '--readers', '2')
+
+    assert len({put.shard for put in stream.puts}) == 3
+    assert jobs.backup('job') == stream.backup()
+    windows_of(jobs.manifests('job'))  # without a gap
 
 
 def _wait_for_objects(jobs: Jobs, job: Any) -> None:
