@@ -16,6 +16,10 @@ from botocore.parsers import ResponseParserError
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
 from pipeline.network import passes
 
+#: What the answer to each call holds. Without it something else has answered, or only half of it came.
+HOLDS = {'describe_stream_summary': 'StreamDescriptionSummary', 'list_shards': 'Shards',
+         'get_shard_iterator': 'ShardIterator', 'get_records': 'Records'}
+
 
 class RawRecord(NamedTuple):
     """A record as Kinesis gave it. `partition_key` may be absent on streams that spread records by themselves."""
@@ -121,7 +125,7 @@ class KinesisCalls:
     def _call_once(self, client: Any, name: str, stream: str, shard: str | None, arguments: dict[str, Any],
                    last: bool = False) -> Any:
         try:
-            return getattr(client, name)(**arguments)
+            answer = getattr(client, name)(**arguments)
         except ClientError as error:
             if error.response['Error']['Code'] in CREDENTIALS and not last:
                 raise
@@ -130,6 +134,9 @@ class KinesisCalls:
             if passes(error):
                 raise PassingError(type(error).__name__) from None
             raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None
+        if HOLDS[name] not in answer:
+            raise PassingError('NotAnAnswer')
+        return answer
 
     def _renewed(self, client: Any) -> Any:
         """Open a new client in place of one whose credentials have run out; threads that fail at once share it."""

@@ -135,6 +135,12 @@ def test_a_gateways_page_of_html_passes(status: int) -> None:
         get_records(Wire().answer_bytes(b'<html>bad gateway</html>', status))
 
 
+@pytest.mark.parametrize('body', [b'<html>please log in</html>', b'', b'{}', b'{"Records":[],"NextShard'])
+def test_an_answer_that_is_not_of_kinesis_or_cut_short_passes(body: bytes) -> None:
+    with pytest.raises(PassingError, match='NotAnAnswer'):
+        get_records(Wire().answer_bytes(body))
+
+
 def test_an_expired_iterator_is_told() -> None:
     with pytest.raises(ExpiredIterator):
         get_records(Wire().refuse('ExpiredIteratorException'))
