@@ -17,6 +17,7 @@ from mitmproxy import http
 HANG_S = 60
 ANSWERS = {
     'throttle': (400, 'ProvisionedThroughputExceededException'),
+    'garble': (200, 'PleaseLogIn'),
     'expire': (400, 'ExpiredIteratorException'),
     'deny': (400, 'AccessDeniedException'),
     'fail': (500, 'InternalFailure')}

@@ -22,8 +22,8 @@ PATIENCE_S = 120
 EVERY_CALL: tuple[str, ...] = ()
 FAULTS = [
     ('throttle', ('GetRecords',), 5), ('fail', ('GetRecords', 'ListShards'), 5), ('reset', ('GetRecords',), 5),
-    ('lose', ('GetRecords', 'GetShardIterator'), 5), ('expire', ('GetRecords',), 5), ('hang', ('GetRecords',), 5),
-    ('reset', EVERY_CALL, 30)]
+    ('lose', ('GetRecords', 'GetShardIterator'), 5), ('expire', ('GetRecords',), 5),
+    ('garble', EVERY_CALL, 5), ('hang', ('GetRecords',), 5), ('reset', EVERY_CALL, 30)]
 
 
 @dataclasses.dataclass
