@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 
 from pipeline.kinesis.calls import Calls
 from pipeline.kinesis.positions import Cursor
@@ -70,9 +72,9 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
                 former, until_ms, (start.note,) if start.note else ())
 
 
-def now_of(calls: Calls, streams: Sequence[StreamInfo]) -> int:
-    """Ask AWS what time it is, in epoch ms."""
-    return patiently(calls.summary, streams[0].address).now_ms
+def now_of(calls: Calls, streams: Sequence[StreamInfo], sleep: Callable[[float], None] = time.sleep) -> int:
+    """Ask AWS what time it is, in epoch ms; a run that has begun waits for the answer, as its readers do."""
+    return patiently(calls.summary, streams[0].address, sleep, tries=math.inf).now_ms
 
 
 def _anchor(store: Store) -> Anchor | None:

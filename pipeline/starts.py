@@ -96,13 +96,16 @@ def _first_whole(stream: StreamInfo, now_ms: int, flush_ms: int) -> int:
     return align_up(_horizon(stream, now_ms) + max(flush_ms, MARGIN_MS), flush_ms)
 
 
-def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """Make a call again while it fails for now, about a minute long; raises ReadError then."""
-    for attempt in range(TRIES):
+def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float], None] = time.sleep,
+              tries: float = TRIES) -> Answer:
+    """Make a call again while it fails for now, about a minute long or as often as told; raises ReadError then."""
+    failures = 0
+    while True:
         try:
             return call(stream)
         except PassingError as error:
-            problem = error
-            sleep(min(20.0, 0.5 * 2 ** attempt))
-    raise ReadError(f'Kinesis does not answer for stream {stream} ({problem}): check the endpoint, the region and the '
-                    'network')
+            sleep(min(20.0, 0.5 * 2 ** min(failures, 10)))
+            failures += 1
+            if failures >= tries:
+                raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): check the endpoint, the '
+                                'region and the network') from None
