@@ -1,0 +1,55 @@
+"""A window that is cut short on purpose is never declared complete, and a resume makes it whole."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.local.servers import LocalAws, demo_environment
+from tests.integration.lake import ROOT, Lake, needs_prism, windows_of
+
+pytestmark = pytest.mark.timeout(300)
+
+#: Prism closes windows too early with more than one reader, which the command line refuses: the way to see it happen.
+THREE_READERS_ON_PRISM = """
+import dataclasses, sys
+from pipeline import run
+from pipeline.main import leave, main
+run.readers_of = lambda options, built: 3
+leave(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope='module')
+def lake() -> Iterator[Lake]:
+    with LocalAws() as aws:
+        lake = Lake(aws, 'events', 4)
+        lake.fill(400, 3, 4, seed=7)
+        time.sleep(1.1)  # past the window of the last put
+        lake.run('whole', '--start', 'earliest', '--stop', 'now')
+        yield lake
+
+
+def test_windows_that_the_runner_closed_early_get_no_manifest_until_a_resume(lake: Lake) -> None:
+    needs_prism()
+    start, stop = windows_of(lake.manifests('whole'))
+    args = lake.command('early', '--runner', 'PrismRunner', '--start', start, '--stop', stop)[3:]
+
+    cut = subprocess.run([sys.executable, '-c', THREE_READERS_ON_PRISM, *args], cwd=ROOT, env=demo_environment(),
+                         text=True, capture_output=True, timeout=240)
+
+    missing = lake.manifests('whole').keys() - lake.manifests('early').keys()
+    assert cut.returncode == 1
+    assert cut.stderr.count(' is not complete: ') >= len(missing) > 0
+    assert f'pipeline: error: {len(missing)} windows between {start} and {stop} have no manifest' in cut.stderr
+    resume = json.loads(lake.get('early', 'resume.json'))
+    assert resume['end_ms'] == min(json.loads(lake.get('whole', key))['window_ms'] for key in missing)
+
+    lake.run('early', '--start', 'resume', '--stop', stop)
+
+    assert lake.objects('early') == lake.objects('whole')
+    assert lake.manifests('early') == lake.manifests('whole')
