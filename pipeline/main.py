@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TextIO
 
@@ -68,7 +69,8 @@ def _run(options: Options) -> int:
     except Exception as error:
         reason = reason_of(error)
         if reason is None:
-            raise
+            traceback.print_exc()
+            reason = 'a bug, see above; what is committed stays, go on with --start=resume'
         return _failed(reason, FAILED)
     return 0
 

@@ -54,9 +54,12 @@ def test_a_run_that_fails_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch, 
     assert (out, err.count('\n'), err[:17]) == ('reading\n', 1, 'pipeline: error: ')
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyError):
-        outcome_of(monkeypatch, error=KeyError('x'))
+def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert outcome_of(monkeypatch, error=KeyError('x')) == 1
+    err = capfd.readouterr().err
+    assert err.startswith('Traceback')
+    assert err.endswith("KeyError: 'x'\npipeline: error: a bug, see above; what is committed stays, go on with "
+                        '--start=resume\n')
 
 
 @pytest.mark.parametrize(('args', 'code'), [(ARGS, 130), (ARGS[:4], 0)], ids=['bounded', 'continuous'])
