@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.kinesis.calls import Calls
-from pipeline.kinesis.errors import Gap, ReadError
+from pipeline.kinesis.errors import Gap, PassingError, ReadError
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
@@ -22,13 +22,18 @@ class Horizons:
         self._calls, self._pace, self._key = calls, pace, key
 
     def refresh_if_due(self) -> None:
-        """Ask for the retention of each stream every few minutes.
+        """Ask for the retention of each stream every few minutes; a failure that passes is tried again, later.
 
-        Raises PassingError, and ReadError where a stream is gone or is another one of the same name.
+        Raises ReadError where a stream is gone or is another one of the same name.
         """
-        if not self._pace.wait_s(self._key):
+        if self._pace.wait_s(self._key):
+            return
+        try:
             for name in self._streams:
                 self._refresh(name)
+        except PassingError as error:
+            self._pace.failed(self._key, error.throttled)
+        else:
             self._pace.succeeded(self._key, REFRESH_S)
 
     def check(self, cursor: Cursor, window_ms: int, now_ms: int | None = None) -> None:

@@ -81,7 +81,10 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
         return ReaderTracker(restriction)
 
     def restriction_size(self, element: tuple[int, int], restriction: ReaderState) -> int:
-        return 1
+        """Estimate the bytes of the windows that wait to be read: 0 at the tip, and more the further behind."""
+        flush_ms = self._settings.flush_ms
+        behind_ms = restriction.listed_ms - self._settings.slack_ms - flush_ms - restriction.window_ms
+        return 0 if restriction.done or behind_ms <= 0 else max(1, restriction.window_bytes * behind_ms // flush_ms)
 
     def restriction_coder(self) -> ReaderStateCoder:
         return ReaderStateCoder()

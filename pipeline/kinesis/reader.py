@@ -174,4 +174,5 @@ class Reader:
         fresh = tuple(dataclasses.replace(cursor, records=0, bytes=0, first='') if cursor.records else cursor
                       for cursor in state.cursors)
         done = ends or 0 <= state.stop_ms <= next_ms
-        return Step(dataclasses.replace(state, window_ms=next_ms, cursors=fresh, done=done), [], closed=state)
+        next_state = dataclasses.replace(state, window_ms=next_ms, window_bytes=read_bytes, cursors=fresh, done=done)
+        return Step(next_state, [], closed=state)

@@ -69,6 +69,14 @@ def test_a_failed_listing_changes_nothing_and_is_made_again(
     assert discovery.list(STATE).listed_ms == START_MS
 
 
+def test_retention_that_cannot_be_asked_for_holds_no_listing() -> None:
+    fake = FakeKinesis()
+    fake.fail('summary', PassingError('LimitExceededException'))
+    discovery, _ = discovery_of(fake)
+
+    assert discovery.list(STATE).listed_ms == START_MS
+
+
 def test_a_listing_that_is_not_whole_is_not_used() -> None:
     fake = FakeKinesis(2)
     fake.hidden.add('shardId-000000000001')

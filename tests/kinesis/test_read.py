@@ -108,6 +108,22 @@ def test_a_restriction_begins_with_the_cursors_of_its_reader() -> None:
     assert owned == [sorted(keys) for keys in owned]
 
 
+def test_the_backlog_is_nothing_at_the_tip_and_grows_with_the_time_behind() -> None:
+    fake = FakeKinesis()
+    driver = Driver(fake)
+    for _ in range(30):
+        fake.put(A, bytes(100))
+        driver.run(1)
+    state = driver.states[0]
+    sizes = [driver.dofn.restriction_size((0, 1), dataclasses.replace(state, listed_ms=state.window_ms + ms))
+             for ms in (0, 20_000, 30_000, 120_000)]
+
+    assert driver.dofn.restriction_size((0, 1), state) == 0
+    assert state.window_bytes == 1000
+    assert sizes == [0, 0, 1000, 10_000]
+    assert driver.dofn.restriction_size((0, 1), dataclasses.replace(state, done=True)) == 0
+
+
 def test_readers_of_one_process_share_pages_and_limits() -> None:
     infos = FakeKinesis().infos()
 

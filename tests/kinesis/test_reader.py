@@ -1,6 +1,8 @@
 """A reader on a scripted stream: exact sequences of what it asks, emits, closes and holds back."""
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pipeline.kinesis.errors import Gap, PassingError, ReadError
@@ -402,7 +404,7 @@ def test_a_shard_that_expired_while_away_is_closed_if_all_its_windows_were_read(
     state = driver.states[0]
     cursors = tuple(c if c.shard != A else type(c)(c.stream, c.shard, c.since_ms, c.sequence, c.arrival_ms)
                     for c in state.cursors)
-    driver.states[0] = type(state)(state.window_ms, state.stop_ms, 0, cursors)
+    driver.states[0] = dataclasses.replace(state, listed_ms=0, cursors=cursors)
     driver.restart()
 
     driver.run(5)

@@ -1,0 +1,101 @@
+"""One reader over two streams, one named by ARN: shards of one name are two, and the slower stream holds both."""
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.kinesis.calls import Page, ShardInfo, Summary
+from pipeline.kinesis.errors import PassingError
+from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.unpack import unpack_batch
+from tests.kinesis.driver import Driver, data_of
+from tests.kinesis.fake import START_MS, FakeKinesis
+
+A = 'shardId-000000000000'
+ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/droid'
+
+
+class Two(FakeKinesis):
+    """The stream `apple`, and beside it `droid`, which answers to its ARN only."""
+
+    def __init__(self) -> None:
+        super().__init__(name='apple')
+        self.other = FakeKinesis(2, name=ARN)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.other.sleep(seconds)
+
+    def settings(self, **changes: object) -> ReadSettings:
+        apple = dataclasses.replace(self.infos()[0], label='ios')
+        droid = dataclasses.replace(self.other.infos()[0], name='droid', label='android')
+        return super().settings(streams=(apple, droid), **changes)
+
+    def summary(self, stream: str) -> Summary:
+        return self.other.summary(stream) if stream == ARN else super().summary(stream)
+
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+        return self.other.list_shards(stream) if stream == ARN else super().list_shards(stream)
+
+    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str:
+        of = self.other.iterator if stream == ARN else super().iterator
+        return of(stream, shard, sequence, since_ms)
+
+    def records(self, stream: str, shard: str, iterator: str) -> Page:
+        return (self.other.records if stream == ARN else super().records)(stream, shard, iterator)
+
+
+def test_records_of_both_streams_carry_their_name_and_label() -> None:
+    fake = Two()
+    fake.put(A, b'a')
+    fake.other.put(A, b'd')
+    driver = Driver(fake)
+    labels = {stream.name: stream.label for stream in driver.settings.streams}
+
+    records = [record for batch in driver.call().batches for record in unpack_batch(batch, labels).records]
+
+    assert {(record.origin.stream, record.origin.shard, record.origin.label, record.data) for record in records} == {
+        ('apple', A, 'ios', b'a'), ('droid', A, 'android', b'd')}
+
+
+def test_an_account_covers_the_shards_of_both_streams() -> None:
+    fake = Two()
+    driver = Driver(fake)
+    accounts = [account for outcome in driver.run(25) for account in outcome.accounts]
+
+    assert sorted(accounts[0]['positions']) == [f'apple/{A}', f'droid/{A}', 'droid/shardId-000000000001']
+
+
+def test_a_stream_that_does_not_answer_holds_the_other_within_the_window() -> None:
+    fake = Two()
+    driver = Driver(fake)
+    fake.other.fail('records', *[PassingError('ReadTimeoutError')] * 100)
+    for _ in range(40):
+        fake.put(A, b'a')
+        driver.run(1)
+
+    assert driver.watermarks[0].micros // 1000 == START_MS
+    assert driver.states[0].cursors[0].arrival_ms < START_MS + 10_000
+
+
+def test_a_stream_that_cannot_be_listed_holds_both() -> None:
+    fake = Two()
+    driver = Driver(fake)
+    driver.run(3)
+    fake.other.hidden.add(A)
+    held = driver.run(40)
+    fake.other.hidden.clear()
+    moved = driver.run(60)
+
+    assert {outcome.watermark_ms for outcome in held} == {START_MS}
+    assert moved[-1].watermark_ms > START_MS
+
+
+def test_three_readers_share_the_shards_of_both_streams() -> None:
+    fake = Two()
+    fake.put(A, b'a')
+    fake.other.put(A, b'd')
+    fake.other.put('shardId-000000000001', b'e')
+    driver = Driver(fake, readers=3)
+
+    assert sorted(data_of(driver.run(5))) == ['a', 'd', 'e']
+    assert sum(len(state.cursors) for state in driver.states) == 3
