@@ -18,6 +18,8 @@ ITERATOR_LIFE_MS = 270_000
 MARGIN_MS = 60_000
 #: What the rests of cut pages may hold in memory; a rest beyond it is read again instead.
 KEPT_BYTES = 256 << 20
+#: A rest that nobody came for is of a shard that another process reads now.
+FORSAKEN_S = 600.0
 
 
 class Fetched(NamedTuple):
@@ -29,6 +31,15 @@ class Fetched(NamedTuple):
     cursor: Cursor
     page: Page | None
     outcome: str
+
+
+class Kept(NamedTuple):
+    """The rest of a page, the place of the cursor that it follows on, and when it was kept."""
+
+    place: tuple[str, int]
+    page: Page
+    size: int
+    kept_s: float
 
 
 class ShardPages:
@@ -45,7 +56,7 @@ class ShardPages:
         self._scope = scope
         self._pace = pace
         self._wall_ms = wall_ms
-        self._kept: dict[str, tuple[tuple[str, int], Page, int]] = {}
+        self._kept: dict[str, Kept] = {}
 
     def wait_s(self, cursor: Cursor) -> float:
         """Give the seconds until a page of this shard can be had."""
@@ -78,9 +89,12 @@ class ShardPages:
     def keep(self, cursor: Cursor, rest: Page) -> None:
         """Keep the rest of a page that was cut after the cursor's sequence number, for the next window."""
         self.forget(cursor)
-        size = _size(rest)
-        if size + sum(kept for _, _, kept in list(self._kept.values())) <= KEPT_BYTES:
-            self._kept[cursor.key] = _place(cursor), rest, size
+        now_s, size = self._pace.clock(), _size(rest)
+        for key, kept in list(self._kept.items()):
+            if now_s - kept.kept_s > FORSAKEN_S:
+                self._kept.pop(key, None)
+        if size + sum(kept.size for kept in list(self._kept.values())) <= KEPT_BYTES:
+            self._kept[cursor.key] = Kept(_place(cursor), rest, size, now_s)
 
     def forget(self, cursor: Cursor) -> None:
         """Drop what was kept of this shard."""
@@ -91,7 +105,7 @@ class ShardPages:
 
     def _kept_page(self, cursor: Cursor) -> Page | None:
         kept = self._kept.get(cursor.key)
-        return kept[1] if kept and kept[0] == _place(cursor) else None
+        return kept.page if kept and kept.place == _place(cursor) else None
 
     def _ask(self, cursor: Cursor) -> tuple[Cursor, Page]:
         stream, now_ms = self._addresses[cursor.stream], self._wall_ms()

@@ -4,64 +4,36 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import NamedTuple
 
 from pipeline.kinesis.discovery import Discovery
-from pipeline.kinesis.errors import Gap, PassingError
-from pipeline.kinesis.folding import Batch, fold_page
 from pipeline.kinesis.horizons import Horizons
-from pipeline.kinesis.pages import Fetched
+from pipeline.kinesis.intake import Intake
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
 from pipeline.kinesis.slices import note_window
-
-CALL_S = 1.0
-CALL_BYTES = 16 << 20
-CALL_WINDOWS = 100
-#: Pages of 10 MiB that one reader fetches ahead of the one that it works on.
-FLYING = 8
-
-
-class Step(NamedTuple):
-    """A state to claim, then what to emit: batches of records, or the account of the window that it closes."""
-
-    state: ReaderState
-    batches: list[Batch]
-    closed: ReaderState | None = None
-    progress: bool = True
-
-
-@dataclasses.dataclass
-class Call:
-    """What is left of one call: it ends after a time, or a number of record bytes or windows."""
-
-    deadline: float
-    bytes: int = CALL_BYTES
-    windows: int = CALL_WINDOWS
-
-    @property
-    def full(self) -> bool:
-        """Tell whether enough was read."""
-        return self.bytes <= 0 or self.windows <= 0
+from pipeline.kinesis.steps import CALL_S, Call, Step
 
 
 class Reader:
     """Read the shards of one reader round by round.
 
-    `counts` is what happened, by name; `behind_ms` how far behind the tip each shard was found. Both are of this object
-    only, which lives for one call.
+    `counts` is what happened, by name, in this object, which lives for one call.
     """
 
     def __init__(self, settings: ReadSettings, element: tuple[int, int], shared: Shared) -> None:
         self._settings = settings
         self._element = element
-        self._shared, self._pages, self._pace = shared, shared.pages, shared.pace
-        self._horizons = Horizons(settings, shared.calls, shared.pace, (settings.streams, 'horizons', element))
+        self._pace, self._sleep = shared.pace, shared.sleep
         self.counts: collections.Counter[str] = collections.Counter()
-        self.behind_ms: dict[str, int] = {}
-        self._discovery = Discovery(settings, element, shared, self._horizons, self.counts)
+        horizons = Horizons(settings, shared.calls, shared.pace, (settings.streams, 'horizons', element))
+        self._discovery = Discovery(settings, element, shared, horizons, self.counts)
+        self._intake = Intake(settings, shared, horizons, self.counts)
+
+    @property
+    def behind_ms(self) -> dict[str, int]:
+        """Give how far behind the tip each shard was found that was asked."""
+        return self._intake.behind_ms
 
     def steps(self, state: ReaderState) -> Iterator[Step]:
         """Read for about a second, or a bounded number of bytes or windows; each step goes on from the one before.
@@ -77,7 +49,7 @@ class Reader:
             wait_s, left_s = self._wait_s(state), call.deadline - self._pace.clock()
             if state.done or call.full or left_s <= 0:
                 return
-            self._shared.sleep(min(wait_s, left_s))
+            self._sleep(min(wait_s, left_s))
             if wait_s >= left_s:
                 return
 
@@ -92,9 +64,7 @@ class Reader:
         if not self._discovery.wait_s(state, wanted):
             state = self._discovery.list(state)
             yield Step(state, [], progress=False)
-        ready = [cursor for cursor in self._behind(state) if not self._pages.wait_s(cursor)]
-        for fetched in self._fetch(sorted(ready, key=self._pages.ready_s), call):
-            step = self._fold(state, fetched)
+        for step in self._intake.steps(state, self._behind(state), call):
             state = step.state
             yield step
         while not state.done and not call.full and self._may_close(state):
@@ -117,55 +87,7 @@ class Reader:
         if state.done or self._may_close(state):
             return 0.0
         behind = self._behind(state)
-        return min([*map(self._pages.wait_s, behind), self._discovery.wait_s(state, wanted=not behind)])
-
-    def _fetch(self, cursors: list[Cursor], call: Call) -> Iterator[Fetched]:
-        """Fetch pages in parallel, in order, a few ahead of the one that is worked on; none once the call is full."""
-        flying: collections.deque[Future[Fetched]] = collections.deque()
-        for cursor in cursors:
-            if call.full or self._pace.clock() > call.deadline:
-                break
-            flying.append(self._shared.threads.submit(self._pages.fetch, cursor))
-            if len(flying) >= FLYING:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
-
-    def _fold(self, state: ReaderState, fetched: Fetched) -> Step:
-        cursor, page = fetched.cursor, fetched.page
-        if page is None:
-            self.counts['gone_shards' if fetched.outcome == 'gone' else fetched.outcome] += 1
-            gone = fetched.outcome == 'gone' and self._nothing_lost(state, cursor, None)
-            return Step(state.with_cursor(dataclasses.replace(cursor, closed=gone)), [], progress=gone)
-        if fetched.outcome == 'asked':
-            self.counts.update(pages=1, empty_pages=not page.records)
-            if not self._nothing_lost(state, cursor, page.now_ms):
-                return Step(state, [], progress=False)
-        end_ms = state.window_ms + self._settings.flush_ms
-        folded = fold_page(cursor, page, state.window_ms, end_ms, self._settings.flush_bytes)
-        cursor = folded.cursor
-        if folded.rest:
-            self._pages.keep(cursor, folded.rest)
-        else:
-            self._pages.forget(cursor)
-        if not page.records and not page.behind_ms:
-            passed_ms = max(cursor.passed_ms, page.now_ms - self._settings.slack_ms)
-            cursor = dataclasses.replace(cursor, passed_ms=passed_ms)
-        self.counts['overtaken'] += folded.overtaken
-        self.behind_ms[cursor.key] = page.now_ms - cursor.arrival_ms if folded.rest else page.behind_ms
-        return Step(state.with_cursor(cursor), folded.batches, progress=bool(page.records or page.behind_ms))
-
-    def _nothing_lost(self, state: ReaderState, cursor: Cursor, now_ms: int | None) -> bool:
-        """Raise Gap where retention ran ahead of this cursor; False where AWS does not answer for now."""
-        try:
-            self._horizons.check(cursor, state.window_ms, now_ms)
-        except Gap:
-            self.counts['gaps'] += 1
-            raise
-        except PassingError:
-            self.counts['failed_calls'] += 1
-            return False
-        return True
+        return min([*map(self._intake.wait_s, behind), self._discovery.wait_s(state, wanted=not behind)])
 
     def _close(self, state: ReaderState) -> Step:
         next_ms = state.window_ms + self._settings.flush_ms

@@ -127,3 +127,18 @@ def test_keeping_the_rest_of_the_rest_counts_once(monkeypatch: pytest.MonkeyPatc
     pages.keep(CURSOR, page)
 
     assert pages.fetch(CURSOR).outcome == 'kept'
+
+
+def test_a_rest_that_nobody_comes_for_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeKinesis(2)
+    fake.put(A, bytes(60))
+    page = pages_of(fake).fetch(CURSOR).page
+    assert page is not None
+    other = dataclasses.replace(CURSOR, shard='shardId-000000000001')
+    monkeypatch.setattr(pages_module, 'KEPT_BYTES', 100)
+    pages = pages_of(fake)
+    pages.keep(CURSOR, page)
+    fake.sleep(601)
+    pages.keep(other, page)
+
+    assert [pages.fetch(cursor).outcome for cursor in (other, CURSOR)] == ['kept', 'asked']
