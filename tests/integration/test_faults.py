@@ -136,7 +136,7 @@ def test_a_call_that_is_denied_for_good_ends_the_job_with_one_line(
         'job', '--start', 'earliest', '--runner', runner, code=1)
 
     error = [line for line in output.splitlines() if line.startswith('pipeline: error: ')]
-    assert len(error) == 1
+    assert len(error) == 1, output
     assert 'stream events' in error[0] and f'grant kinesis:{call}' in error[0]
     assert 'Traceback' not in output
     assert time.monotonic() - began < 60

@@ -94,7 +94,7 @@ def test_a_stream_that_is_deleted_under_the_job_ends_it_with_one_line(
     output = finish(job, code=1)
 
     error = [line for line in output.splitlines() if line.startswith('pipeline: error: ')]
-    assert len(error) == 1
+    assert len(error) == 1, output
     assert stream.name in error[0] and 'check the name of the stream' in error[0]
     assert 'Traceback' not in output
 
