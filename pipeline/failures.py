@@ -7,12 +7,13 @@ import grpc
 from botocore.exceptions import BotoCoreError
 
 from pipeline.chunks import OverlapError
+from pipeline.flink import FlinkError
 from pipeline.kinesis.errors import ReadError
 from pipeline.manifests import ManifestError
 from pipeline.stores import StoreError
 
 #: Errors whose message is one line for an operator. Any other is a bug, and its traceback is worth seeing.
-PLAIN = (BotoCoreError, ManifestError, OverlapError, ReadError, StoreError)
+PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, StoreError)
 _STEP = re.compile(r" \[while running '[^']*'\]")
 _NAMED = re.compile('|'.join(re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN))
 _LINE = re.compile(rf'^.*?(?:{_NAMED.pattern}): (.+)$', re.MULTILINE)

@@ -20,6 +20,9 @@ INTERRUPTED = 130
 FAILED, REFUSED = 1, 2
 NO_REGION = "--aws_region: must be given: neither an ARN in --stream nor the AWS SDK's configuration names a region"
 
+#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts.
+QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server')
+
 
 def main(argv: Sequence[str]) -> int:
     """Run the job; gives the exit code: 0 done, 1 failed or incomplete, 2 wrong options, 130 interrupted.
@@ -55,6 +58,7 @@ def _run(options: Options) -> int:
     from pipeline.failures import reason_of
     from pipeline.run import Incomplete, run
     from pipeline.settings import RunRefused
+    from pipeline.submit import PipelineFailed
 
     try:
         with _quiet_beam(options):
@@ -64,7 +68,7 @@ def _run(options: Options) -> int:
         return _failed(str(error), REFUSED)
     except NoRegionError:
         return _failed(NO_REGION, REFUSED)
-    except Incomplete as error:
+    except (Incomplete, PipelineFailed) as error:
         return _failed(str(error), FAILED)
     except Exception as error:
         reason = reason_of(error)
@@ -88,6 +92,8 @@ def _quiet_beam(options: Options) -> Iterator[None]:
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
     # A terminal has the progress line; a log has a line a minute of each reader.
     logging.getLogger('pipeline').setLevel(logging.WARNING if os.isatty(2) else logging.INFO)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger('PrismJobServer').disabled = True  # Beam sets a level of its own
     with contextlib.redirect_stderr(_nowhere() if here else sys.stderr):
         yield

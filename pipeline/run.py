@@ -2,14 +2,12 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import time
 import uuid
 from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineState
 
 from pipeline.commit import CommitSettings
 from pipeline.job import Job, build_job
@@ -26,9 +24,10 @@ from pipeline.outputs import check_outputs, outputs_of
 from pipeline.plan import Plan, make_plan, now_of
 from pipeline.progress import ProgressLine
 from pipeline.report import Report, sum_up
-from pipeline.runners import beam_options, readers_of, runs_here
+from pipeline.runners import beam_options, check_runner, readers_of, runs_alone, runs_here
 from pipeline.settings import RunRefused, former_layout
 from pipeline.stores import Store
+from pipeline.submit import submit
 from pipeline.windows import align_down, iso
 
 #: FnApiRunner keeps what it read in memory until its source ends, several times over: a longer range is read in slices.
@@ -58,6 +57,7 @@ def run(options: Options) -> Iterator[str]:
         yield f'nothing to do yet: everything before {iso(plan.start_ms)} is done, and --stop is {iso(plan.stop_ms)}'
         return
     built = beam_options(options)
+    check_runner(options, built)
     if plan.anchor:
         write_anchor(store, plan.anchor)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
@@ -75,6 +75,8 @@ def run(options: Options) -> Iterator[str]:
         yield 'retention ran ahead of reading: going on after what is lost'
         yield from run(dataclasses.replace(options, start='resume'))
         return
+    if runs_alone(options):
+        yield 'Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'
     if plan.stop_ms >= 0:
         report = sum_up(store, plan.start_ms, plan.stop_ms, options.flush_ms)
         report.seconds, report.notes = time.monotonic() - began, plan.notes
@@ -120,17 +122,7 @@ def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built:
 def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
     pipeline = beam.Pipeline(options=built)
     build_job(pipeline, _job(options, plan, read, readers_of(options, built)))
-    interrupted = signal.getsignal(signal.SIGINT)
-    result = pipeline.run()
-    signal.signal(signal.SIGINT, interrupted)  # Beam's own stops its job server, and with it the way to cancel
-    try:
-        state = result.wait_until_finish()
-    except KeyboardInterrupt:
-        if options.runner != 'PrismRunner':  # which ends with this process
-            result.cancel()
-        raise
-    if state not in (PipelineState.DONE, None):
-        raise RuntimeError(f'the pipeline ended as {state}')
+    submit(options, built, pipeline)
 
 
 def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, since_ms: int,

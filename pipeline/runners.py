@@ -1,20 +1,30 @@
 """What each runner is told beside the user's own options, and the modes that would break what the job promises."""
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import re
 import shutil
 import sys
+from contextlib import AbstractContextManager
 
-from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    WorkerOptions,
+)
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 
+from pipeline.flink import FlinkMaster
+from pipeline.flink_options import flink_options, given
+from pipeline.flink_watch import watching
 from pipeline.options import Options
 from pipeline.settings import RunRefused
 
-#: Without checkpoints Flink ends its sources at once; a bundle open across one would lose the readers in silence.
-FLINK_SAFE = {
-    'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE', 'finish_bundle_before_checkpointing': '',
-    'number_of_execution_retries': '10', 'execution_retry_delay': '2000'}
 READERS_PER_WORKER = 4
+SERVICES = ('FlinkRunner', 'DataflowRunner')
+NAME_CHARS = 63
 
 
 def runs_here(options: Options) -> bool:
@@ -22,19 +32,59 @@ def runs_here(options: Options) -> bool:
     return options.runner == 'DirectRunner'
 
 
+def runs_alone(options: Options) -> bool:
+    """Tell whether the job goes on without this process: a continuous one on Dataflow."""
+    return options.runner == 'DataflowRunner' and options.stop is None
+
+
 def beam_options(options: Options) -> PipelineOptions:
     """Give Beam its options, and those that make the runner safe. Raises RunRefused where one is turned off."""
     args = list(options.beam_args)
     if not runs_here(options):
         args.append('--streaming')
-    if options.runner == 'PrismRunner' and not _given(args, 'prism_location'):
+    if options.runner in SERVICES and not given(args, 'job_name'):
+        args.append(f'--job_name={job_name(options.output)}')
+    if options.runner == 'PrismRunner' and not given(args, 'prism_location'):
         args += [f'--prism_location={path}' for path in _prism()]
     if options.runner == 'FlinkRunner':
-        args += _flink(args)
+        args += flink_options(args, options.start)
     if options.runner == 'DataflowRunner' and any('streaming_mode_at_least_once' in arg for arg in args):
         raise RunRefused('--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs '
                          'exactly-once mode')
     return PipelineOptions(args)
+
+
+def job_name(output: str) -> str:
+    """Name a job after where it writes: two that would write the same are told from one another.
+
+    >>> job_name('s3://lake/mobile')
+    'mmp-pipeline-s3-lake-mobile'
+    """
+    name = re.sub('[^a-z0-9]+', '-', f'mmp-pipeline-{output}'.lower())
+    return name[:NAME_CHARS].strip('-')
+
+
+def check_runner(options: Options, beam: PipelineOptions) -> None:
+    """Ask the cluster whether the job can run there safely; raises RunRefused, or FlinkError where it does not answer.
+    """
+    master = _flink_master(options, beam)
+    if not master:
+        return
+    name = beam.view_as(GoogleCloudOptions).job_name
+    job = master.find(name)
+    if job:
+        raise RunRefused(f'--job_name: job {job} of the name {name} runs on {master.url} already: cancel it there, or '
+                         'give another --job_name')
+    if given(list(options.beam_args), 'state_backend_storage_path') is None and not master.has_storage():
+        raise RunRefused('--state_backend_storage_path: must be given, with --state_backend: the cluster sets no '
+                         'execution.checkpointing.dir, and checkpoints in memory neither hold a window nor outlive a '
+                         'JobManager')
+
+
+def watched(options: Options, beam: PipelineOptions) -> AbstractContextManager[None]:
+    """Give what is to surround the run of a pipeline: on a Flink cluster someone watches the job, and ends it."""
+    master = _flink_master(options, beam)
+    return watching(master, beam.view_as(GoogleCloudOptions).job_name) if master else contextlib.nullcontext()
 
 
 def readers_of(options: Options, beam: PipelineOptions) -> int:
@@ -42,36 +92,19 @@ def readers_of(options: Options, beam: PipelineOptions) -> int:
     if options.readers:
         return options.readers
     if options.runner == 'FlinkRunner':
-        return READERS_PER_WORKER * int(_given(list(options.beam_args), 'parallelism') or 1)
+        return READERS_PER_WORKER * int(given(list(options.beam_args), 'parallelism') or 1)
     if options.runner == 'DataflowRunner':
         workers = beam.view_as(WorkerOptions)
         return READERS_PER_WORKER * int(workers.max_num_workers or workers.num_workers or 1)
     return 1
 
 
-def _flink(args: list[str]) -> list[str]:
-    mode, interval = _given(args, 'checkpointing_mode'), _given(args, 'checkpointing_interval')
-    if mode and mode.upper() != 'EXACTLY_ONCE':
-        raise RunRefused(f"--checkpointing_mode: got '{mode}', must be EXACTLY_ONCE")
-    if interval and int(interval) <= 0:
-        raise RunRefused(f"--checkpointing_interval: got '{interval}', must be a number of milliseconds above 0")
-    finish = _given(args, 'finish_bundle_before_checkpointing')
-    if finish and finish.lower() == 'false':
-        raise RunRefused("--finish_bundle_before_checkpointing: got 'false', must not be turned off: a checkpoint in "
-                         'the first bundle would lose the readers')
-    absent = {name: value for name, value in FLINK_SAFE.items() if _given(args, name) is None}
-    return [f'--{name}={value}' if value else f'--{name}' for name, value in absent.items()]
-
-
-def _given(args: list[str], name: str) -> str | None:
-    """Find an option's value among arguments, '' for a bare one, None where it is absent."""
-    for place, arg in enumerate(args):
-        if arg == f'--{name}':
-            following = args[place + 1] if place + 1 < len(args) else ''
-            return '' if following.startswith('--') else following
-        if arg.startswith(f'--{name}='):
-            return arg.partition('=')[2]
-    return None
+def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None:
+    """Give the cluster that the job is submitted to; none for the one inside of a job server, or for a jar."""
+    address = beam.view_as(FlinkRunnerOptions).flink_master
+    if options.runner != 'FlinkRunner' or address in MAGIC_HOST_NAMES:
+        return None
+    return FlinkMaster(address)
 
 
 def _prism() -> list[str]:

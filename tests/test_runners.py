@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
-from pipeline.runners import FLINK_SAFE, beam_options, readers_of, runs_here
+from pipeline.runners import beam_options, readers_of, runs_here
 from pipeline.settings import RunRefused
 from tests.options import options_of
 
@@ -79,36 +79,6 @@ def test_dataflow_counts_its_workers() -> None:
 
     built.view_as(WorkerOptions).max_num_workers = 5
     assert readers_of(options, built) == 20
-
-
-def flink_options(*args: str) -> dict[str, Any]:
-    """Those that only the job server knows, as they are sent to it."""
-    known: dict[str, Any] = beam(*FLINK, *args).get_all_options(retain_unknown_options=True)
-    return {name: known.get(name) for name in FLINK_SAFE}
-
-
-def test_flink_gets_checkpoints_and_retries_where_they_are_absent() -> None:
-    assert flink_options() == {
-        'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE',
-        'finish_bundle_before_checkpointing': True, 'number_of_execution_retries': '10',
-        'execution_retry_delay': '2000'}
-
-
-def test_flink_keeps_those_that_were_given() -> None:
-    given = flink_options('--checkpointing_interval', '5000', '--number_of_execution_retries=3')
-
-    assert (given['checkpointing_interval'], given['number_of_execution_retries']) == ('5000', '3')
-    assert given['checkpointing_mode'] == 'EXACTLY_ONCE'
-
-
-@pytest.mark.parametrize(('args', 'message'), [
-    (['--checkpointing_mode', 'AT_LEAST_ONCE'], "--checkpointing_mode: got 'AT_LEAST_ONCE', must be EXACTLY_ONCE"),
-    (['--checkpointing_interval=0'],
-     "--checkpointing_interval: got '0', must be a number of milliseconds above 0"),
-    (['--checkpointing_interval=-1'],
-     "--checkpointing_interval: got '-1', must be a number of milliseconds above 0")])
-def test_what_would_lose_data_on_flink_is_refused(args: list[str], message: str) -> None:
-    assert refusal(*FLINK, *args) == message
 
 
 def test_at_least_once_on_dataflow_is_refused() -> None:

@@ -1,0 +1,43 @@
+"""The options of Flink without which the job could lose data there, and those that it must not be given."""
+from __future__ import annotations
+
+from pipeline.settings import RunRefused
+
+#: Without checkpoints Flink ends its sources at once; a bundle open across one would lose the readers in silence.
+SAFE = {
+    'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE', 'finish_bundle_before_checkpointing': ''}
+
+
+def flink_options(args: list[str], start: str | int | None) -> list[str]:
+    """Give what makes Flink safe and is absent from the arguments. Raises RunRefused where one is turned off."""
+    mode, interval = given(args, 'checkpointing_mode'), given(args, 'checkpointing_interval')
+    if mode and mode.upper() != 'EXACTLY_ONCE':
+        raise RunRefused(f"--checkpointing_mode: got '{mode}', must be EXACTLY_ONCE")
+    if interval and int(interval) <= 0:
+        raise RunRefused(f"--checkpointing_interval: got '{interval}', must be a number of milliseconds above 0")
+    if given(args, 'allow_non_restored_state') is not None:
+        raise RunRefused('--allow_non_restored_state: must not be given: what is not restored may be the readers')
+    if given(args, 'job_endpoint') and not given(args, 'flink_master'):
+        raise RunRefused('--flink_master: must be given with --job_endpoint: this program watches the job there')
+    if given(args, 'savepoint_path'):
+        _check_savepoint(args, start)
+    absent = {name: value for name, value in SAFE.items() if given(args, name) is None}
+    return [f'--{name}={value}' if value else f'--{name}' for name, value in absent.items()]
+
+
+def _check_savepoint(args: list[str], start: str | int | None) -> None:
+    if start not in (None, 'resume'):
+        raise RunRefused(f"--start: got '{start}', must be resume with --savepoint_path, which says where to go on")
+    if given(args, 'flink_submit_uber_jar') is not None:
+        raise RunRefused('--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')
+
+
+def given(args: list[str], name: str) -> str | None:
+    """Find an option's value among arguments, '' for a bare one, None where it is absent."""
+    for place, arg in enumerate(args):
+        if arg == f'--{name}':
+            following = args[place + 1] if place + 1 < len(args) else ''
+            return '' if following.startswith('--') else following
+        if arg.startswith(f'--{name}='):
+            return arg.partition('=')[2]
+    return None
