@@ -1,0 +1,210 @@
+"""Processes killed in the middle, on every runner, while the stream is written, split and merged: the same objects.
+
+All runners read one live stream, each to a prefix of its own. 36 kills; MMP_KILLS=200 for more, MMP_SEED for others.
+"""
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from tests.integration.flink import FlinkCluster
+from tests.integration.flink_parts import JOB_MANAGER, POOL, TASK_MANAGER
+from tests.integration.history import History, newest
+from tests.integration.lake import needs_prism
+from tests.integration.servers import kinesalite, seaweedfs, server
+
+pytestmark = pytest.mark.timeout(3600)
+SEED = int(os.environ.get('MMP_SEED', '1'))
+SCALE = max(1, int(os.environ.get('MMP_KILLS', '36')) // 36)
+DOCUMENTS, LIVE_S, PATIENCE_S = 100_000, 120 * SCALE, 600
+#: Cancelled, a job of Flink takes its state with it: what a checkpoint saved is there after the death of a JobManager.
+CHECKPOINTS = ('--checkpointing_interval', '3000')
+
+
+@dataclasses.dataclass
+class Kill:
+    """Who was killed, and how long it took until something was written again."""
+
+    runner: str
+    victim: str
+    recovered_s: float = 0.0
+
+
+class Killer:
+    """Kills processes of one runner's jobs at moments by a seed; `kills` says what it did."""
+
+    def __init__(self, history: History, folder: pathlib.Path, prefix: str) -> None:
+        self.history, self.prefix, self.folder = history, prefix, folder / prefix
+        self.folder.mkdir()
+        self.log = self.folder / 'job.log'
+        self.kills: list[Kill] = []
+        self._rng = random.Random(f'{SEED} {prefix}')
+        self._killed_at = 0.0
+
+    def jobs(self, *options: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+        """Start a job in a session of its own, which ends with the block."""
+        return server(self.history.command(self.prefix, *options), self.log, {})
+
+    def wait_for_progress(self, alive: Callable[[], bool]) -> None:
+        """Wait until the prefix changes, then a while by the seed; at once where the job has ended."""
+        before = newest(self.history, self.prefix)
+        self.wait(lambda: newest(self.history, self.prefix) != before or not alive())
+        if self._killed_at:
+            self.kills[-1].recovered_s, self._killed_at = time.monotonic() - self._killed_at, 0.0
+        time.sleep(self._rng.uniform(0, 3))
+
+    def note(self, victim: str) -> None:
+        """Note that a victim is dead."""
+        self.kills.append(Kill(self.prefix, victim))
+        self._killed_at = time.monotonic()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition holds; fails after some minutes with the end of the job's output."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, (self.prefix, self.log.read_text(errors='replace')[-3000:])
+            time.sleep(0.2)
+
+
+def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> list[Kill]:
+    """Kill a continuous run's process, or the Prism that it started, then go on by the same command line."""
+    for victim in victims:
+        with killer.jobs(*options) as job:
+            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
+            assert job.poll() is None, killer.log.read_text(errors='replace')[-3000:]
+            os.kill(_prism_of(job.pid) if victim == 'prism' else job.pid, signal.SIGKILL)
+            killer.note(victim)
+            code = job.wait(PATIENCE_S)
+            assert code == (1 if victim == 'prism' else -signal.SIGKILL)
+            if victim == 'prism':
+                assert 'pipeline: error: the runner does not answer any more;' in _last_line(killer.log)
+    with killer.jobs(*options) as job:
+        killer.wait_for_progress(lambda: True)
+        killer.wait(lambda: killer.history.complete(killer.prefix))
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(PATIENCE_S) == 0
+    return killer.kills
+
+
+def kill_bounded(killer: Killer, count: int) -> list[Kill]:
+    """Kill a bounded run of the whole history that often, then let it end."""
+    while True:
+        with killer.jobs('--stop', killer.history.end) as job:
+            if len(killer.kills) == count:
+                assert job.wait(PATIENCE_S) == 0
+                return killer.kills
+            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
+            if job.poll() is None:
+                job.kill()
+                killer.note('process')
+            assert job.wait(PATIENCE_S) in (0, -signal.SIGKILL)
+
+
+def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
+    """Kill parts of a cluster while one job runs on it; a job that died with its JobManager is submitted again."""
+    command = [*killer.history.command(killer.prefix), *CHECKPOINTS]
+    with FlinkCluster(killer.folder) as cluster:
+        submitted = cluster.submit([*command, *cluster.options()])
+        killer.log = submitted.log
+        for victim in victims:
+            killer.wait_for_progress(lambda: True)
+            if victim == 'worker':
+                os.kill(random.Random(SEED).choice(cluster.workers()), signal.SIGKILL)
+                killer.note(victim)
+                continue
+            part, _, how = victim.partition(' ')
+            job = cluster.running_job() if part == JOB_MANAGER else ''
+            cluster.kill(part)
+            killer.note(victim)
+            cluster.start(part)
+            if part == JOB_MANAGER:
+                submitted.end(signal.SIGKILL)
+                cluster.wait_until_up()
+                saved = [f'--savepoint_path=file://{_newest_checkpoint(killer.folder, job)}'] if how else []
+                submitted = cluster.submit([*command, *cluster.options(), *saved])
+                killer.log = submitted.log
+        killer.wait_for_progress(lambda: True)
+        killer.wait(lambda: killer.history.complete(killer.prefix))
+        cluster.cancel(cluster.running_job())
+    return killer.kills
+
+
+@pytest.fixture(scope='module')
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    folder = tmp_path_factory.mktemp('kills')
+    with kinesalite(folder) as kinesis, seaweedfs(folder) as s3, concurrent.futures.ThreadPoolExecutor() as pool:
+        yield Campaign(History(kinesis, s3, SEED), folder, pool)
+
+
+class Campaign:
+    """The live history and the runs on it, all at the same time; `whole` is the undisturbed bounded run."""
+
+    def __init__(self, history: History, folder: pathlib.Path, pool: concurrent.futures.Executor) -> None:
+        self.history, self._folder = history, folder
+        self._written = pool.submit(history.write, DOCUMENTS, LIVE_S)
+        self._runs = {
+            'local': pool.submit(kill_continuous, self._killer('local'), ['process'] * 8 * SCALE),
+            'prism': pool.submit(kill_continuous, self._killer('prism'), ['prism', 'process'] * 4 * SCALE,
+                                 '--runner', 'PrismRunner'),
+            'flink': pool.submit(kill_flink, self._killer('flink'), [
+                TASK_MANAGER, 'worker', POOL, f'{JOB_MANAGER} checkpoint', 'worker', TASK_MANAGER, JOB_MANAGER,
+                'worker', POOL, TASK_MANAGER] * SCALE),
+            'bounded': pool.submit(self._after, kill_bounded, self._killer('bounded'), 10 * SCALE),
+            'whole': pool.submit(self._after, kill_bounded, self._killer('whole'), 0)}
+
+    def kills(self, prefix: str) -> list[Kill]:
+        """Wait for a run; gives its kills."""
+        return self._runs[prefix].result()
+
+    def difference(self, prefix: str) -> str | None:
+        """Say how the objects of a run differ from those of the undisturbed one."""
+        self.kills('whole')
+        return self.history.difference(prefix, 'whole')
+
+    def _killer(self, prefix: str) -> Killer:
+        return Killer(self.history, self._folder, prefix)
+
+    def _after(self, run: Callable[[Killer, int], list[Kill]], killer: Killer, count: int) -> list[Kill]:
+        self._written.result()
+        time.sleep(1)
+        return run(killer, count)
+
+
+@pytest.mark.parametrize(('runner', 'victims'), [
+    ('local', {'process'}), ('bounded', {'process'}), ('prism', {'prism', 'process'}),
+    ('flink', {TASK_MANAGER, JOB_MANAGER, f'{JOB_MANAGER} checkpoint', 'worker', POOL})])
+def test_kills_change_no_byte(campaign: Campaign, runner: str, victims: set[str]) -> None:
+    if runner == 'prism':
+        needs_prism()
+
+    kills = campaign.kills(runner)
+
+    for victim in sorted(victims):
+        times = [kill.recovered_s for kill in kills if kill.victim == victim]
+        print(f'{runner:8} {victim:24} {len(times):3} kills, going again after {min(times):.1f} to {max(times):.1f} s')
+    assert {kill.victim for kill in kills} == victims
+    assert campaign.difference(runner) is None
+
+
+def _prism_of(pid: int) -> int:
+    rows = subprocess.run(['ps', '-e', '-o', 'pid=,sid=,comm='], check=True, capture_output=True, text=True).stdout
+    found = [row.split(maxsplit=2) for row in rows.splitlines()]
+    return next(int(one) for one, session, name in found if session == str(pid) and name.startswith('prism'))
+
+
+def _last_line(log: pathlib.Path) -> str:
+    return log.read_text(errors='replace').splitlines()[-1]
+
+
+def _newest_checkpoint(folder: pathlib.Path, job: str) -> pathlib.Path:
+    return max(folder.glob(f'checkpoints/{job}/chk-*/_metadata'), key=lambda path: path.stat().st_mtime).parent
