@@ -8,6 +8,10 @@ from pipeline.kinesis.folding import Batch
 from pipeline.kinesis.kpl import unpack_record
 from transforms import Failure, MalformedRecord, Origin, Record
 
+#: A page passes through the stages in portions, each still in the processor's cache when the next stage takes it:
+#: 64 KiB took a sixth less CPU than a whole page for the whole job, and a page of documents less memory.
+PORTION_BYTES = 64 << 10
+
 
 class Unpacked(NamedTuple):
     """The records of a batch, and its broken aggregates, whole."""
@@ -37,6 +41,18 @@ def unpack_batch(batch: Batch, labels: dict[str, str]) -> Unpacked:
     return unpacked
 
 
+def portions(batch: Batch) -> Iterator[Batch]:
+    """Cut a batch into pieces of about PORTION_BYTES, in its order."""
+    begin = size = 0
+    for end, raw in enumerate(batch.records, 1):
+        size += len(raw.data)
+        if size >= PORTION_BYTES:
+            yield batch._replace(records=batch.records[begin:end])
+            begin, size = end, 0
+    if begin < len(batch.records):
+        yield batch._replace(records=batch.records[begin:])
+
+
 class UnpackBatches(beam.DoFn):  # type: ignore[misc]
     """A splittable DoFn with a watermark estimator cannot yield batches (2.77.0); this step does it."""
 
@@ -48,8 +64,9 @@ class UnpackBatches(beam.DoFn):  # type: ignore[misc]
 
     @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, element: Batch) -> Iterator[list[Record]]:
-        unpacked = unpack_batch(element, self._labels)
-        if unpacked.records:
-            yield unpacked.records
-        if unpacked.failures:
-            yield beam.pvalue.TaggedOutput('malformed', unpacked.failures)
+        for batch in portions(element):
+            unpacked = unpack_batch(batch, self._labels)
+            if unpacked.records:
+                yield unpacked.records
+            if unpacked.failures:
+                yield beam.pvalue.TaggedOutput('malformed', unpacked.failures)
