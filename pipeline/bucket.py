@@ -4,7 +4,7 @@ An event an element through WindowInto and GroupByKey costs several times its pa
 """
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -12,6 +12,7 @@ import orjson
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue, WindowedValue
 
 from pipeline.chunks import Position, encode_chunk, encode_loose_chunk
+from pipeline.collector import calm_collector
 from pipeline.kinesis.folding import Batch
 from pipeline.layout import Layout
 from pipeline.windows import timestamp_of
@@ -46,7 +47,7 @@ class Buckets:
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._size = 0
 
-    def add(self, path: str, origin: Origin, index: int, line: bytes) -> Iterator[TimestampedValue]:
+    def add(self, path: str, origin: Origin, index: int, line: bytes) -> Iterable[TimestampedValue]:
         """Add a line (without its newline); gives chunks that are full."""
         key = path, origin.stream, origin.shard
         bucket = self._buckets.get(key)
@@ -59,9 +60,8 @@ class Buckets:
         bucket.size += len(line)
         self._size += len(line)
         if bucket.size >= CHUNK_BYTES:
-            yield self._take(key)
-        elif self._size >= BUNDLE_BYTES:
-            yield from self.flush()
+            return (self._take(key),)
+        return self.flush() if self._size >= BUNDLE_BYTES else ()
 
     def flush(self) -> Iterator[TimestampedValue]:
         """Give every chunk that is left."""
@@ -87,6 +87,9 @@ class _Bucketing(beam.DoFn):  # type: ignore[misc]
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+
+    def setup(self) -> None:
+        calm_collector()
 
     def start_bundle(self) -> None:
         self._buckets = Buckets(self.loose)
