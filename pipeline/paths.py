@@ -11,6 +11,7 @@ MANIFESTS = 'manifests/'
 RESUME = 'resume.json'
 
 
+@functools.lru_cache(maxsize=4096)
 def event_path(hour_ms: int, platform: str, name: str) -> str:
     """Place lines of one event hour and platform: `events/year=2022/month=06/day=21/hour=00/platform=ios/NAME`."""
     return f'events/{_hour_folder(hour_ms)}/platform={platform}/{name}'

@@ -16,6 +16,7 @@ _TIME = re.compile(
     r'([0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt](?:[01][0-9]|2[0-3])):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?'
     r' ?(?:[Zz]|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?')
 _EPOCH = re.compile(r'([0-9]{10}|[0-9]{13})(?:\.[0-9]+)?')
+MAX_PLATFORM = 32
 _PLATFORM = re.compile('[a-z0-9_-]{1,32}')
 
 
@@ -44,7 +45,12 @@ def platform_of(value: object, label: str) -> str:
     """
     if value is None or value == '':
         return label or UNKNOWN
-    folder = value.lower() if isinstance(value, str) else ''
+    return _folder(value) if isinstance(value, str) and len(value) <= MAX_PLATFORM else OTHER
+
+
+@functools.lru_cache(maxsize=4096)
+def _folder(platform: str) -> str:
+    folder = platform.lower()
     return folder if _PLATFORM.fullmatch(folder) else OTHER
 
 
