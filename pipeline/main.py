@@ -87,7 +87,7 @@ def _failed(reason: str, code: int) -> int:
 @contextlib.contextmanager
 def _quiet_beam(options: Options) -> Iterator[None]:
     """Keep Beam from telling of a failure once a step, by log and on stderr: all of it is in the exception as well."""
-    here = options.runner in ('DirectRunner', 'PrismRunner')
+    here = _in_this_process(options)
     logging.basicConfig(level=logging.CRITICAL if here else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
     # A terminal has the progress line; a log has a line a minute of each reader.
@@ -108,10 +108,14 @@ def _nowhere() -> TextIO:
 def _interrupted(options: Options) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # a second one does not wait for anything
-    if options.runner == 'DirectRunner':
-        # Its steps run in this thread, and Beam would make an ordinary error of an exception raised here.
+    if _in_this_process(options):
+        # Beam makes an ordinary error of an exception that is raised in the middle of its work.
         leave(_ended(options))
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt  # the job on the cluster is to be cancelled first
+
+
+def _in_this_process(options: Options) -> bool:
+    return options.runner in ('DirectRunner', 'PrismRunner')
 
 
 def _ended(options: Options) -> int:

@@ -63,7 +63,8 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
     else:
         start = fresh(options, streams, now_ms)
     stop_ms = _stop(options, now_ms)
-    end_ms = stop_ms if stop_ms >= 0 else align_up(now_ms + DAY_MS, HOUR_MS)
+    written_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
+    end_ms = min(stop_ms, written_ms) if stop_ms >= 0 else written_ms
     if not former:
         check_rewrite(store, start.ms, end_ms, settings, options.replace)
     moves = resumes or anchor is None or stop_ms < 0

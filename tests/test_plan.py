@@ -259,6 +259,15 @@ def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced()
     assert plan(*args, '--replace', store=store).start_ms == at('09:00:00')
 
 
+def test_a_stop_in_the_far_future_is_planned_at_once() -> None:
+    store = resumable(at('10:00:00'))
+    days: list[str] = []
+    store.list = lambda prefix: days.append(prefix) or iter(())  # type: ignore[func-returns-value,method-assign]
+
+    assert plan('--stop', '2999-01-01T00:00:00Z', store=store).stop_ms == iso_ms('2999-01-01T00:00:00Z')
+    assert days == [f'manifests/year=2026/month=11/day={day}/' for day in (23, 24)]
+
+
 def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> None:
     store = resumable(at('10:00:00'))
     write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))

@@ -16,7 +16,8 @@ import time
 from typing import Any
 
 from pipeline.local.servers import LocalAws
-from tests.integration.lake import ROOT, Lake
+from tests.integration.jobs import ROOT
+from tests.integration.lake import Lake
 
 DATA = ROOT / 'tests' / 'data'
 ARRIVAL = {'arrivalTimestamp', 'attemptEndingTimestamp', 'sequenceNumber', 'approximateArrivalTimestamp'}

@@ -1,16 +1,18 @@
 """A run without --stop: it goes on until it is ended, leaves nothing behind, and the next one goes on from there."""
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from pipeline.local.servers import LocalAws
+from tests.integration.jobs import kill
 from tests.integration.lake import Lake, needs_prism, windows_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,85 +27,84 @@ def lake() -> Iterator[Lake]:
         yield lake
 
 
-def committed(lake: Lake, prefix: str) -> int:
-    return len(lake.manifests(prefix))
+def committed(lake: Lake, prefix: str) -> list[str]:
+    """Give the manifests before the end of resume.json; Prism commits later windows before earlier ones."""
+    tags = lake.output.tags(prefix)
+    end = json.loads(lake.get(prefix, 'resume.json'))['end'] if 'resume.json' in tags else ''
+    stamp = end.replace('-', '').replace(':', '')
+    return sorted(key for key in tags if key.startswith('manifests/') and key.rsplit('/', 1)[-1] < stamp)
 
 
-def wait_until(done: Callable[[], bool], job: subprocess.Popen[str]) -> None:
-    """Wait for what a job is to bring about."""
-    deadline = time.monotonic() + 120
-    while not done():
-        assert job.poll() is None and time.monotonic() < deadline, job.communicate()
-        time.sleep(0.05)
+def started(lake: Lake, prefix: str, *options: str, windows: int = 1) -> subprocess.Popen[str]:
+    """Start a run, and wait until it has committed so many windows."""
+    before, deadline = len(committed(lake, prefix)), time.monotonic() + 200
+    job = lake.start(prefix, *options)
+    while len(committed(lake, prefix)) < before + windows:
+        assert job.poll() is None and time.monotonic() < deadline, kill(job)
+        time.sleep(0.1)
+    return job
 
 
-def children_of(pid: int) -> set[int]:
-    """Give the processes below that one."""
-    found: set[int] = set()
+def ended(job: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end of a run; gives its exit code and stderr, without the line a minute that a log has."""
+    _, err = job.communicate(timeout=60)
+    return job.returncode, ''.join(line for line in err.splitlines(keepends=True) if ' INFO ' not in line)
+
+
+def interrupt(job: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C: a terminal tells all processes of the run."""
+    os.killpg(job.pid, signal.SIGINT)
+
+
+def group_of(job: subprocess.Popen[str]) -> list[int]:
+    """Give the processes that belong to a run, itself among them."""
+    found = []
     for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:
-            fields = stat.read_text().rpartition(')')[2].split()
+            state, _, group = stat.read_text().rpartition(')')[2].split()[:3]
         except OSError:  # it has ended meanwhile
             continue
-        if int(fields[1]) == pid:
-            child = int(stat.parent.name)
-            found |= {child} | children_of(child)
+        if int(group) == job.pid and state != 'Z':
+            found.append(int(stat.parent.name))
     return found
 
 
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-
-
-@pytest.mark.parametrize('runner', ['DirectRunner', 'PrismRunner'])
-@pytest.mark.parametrize('numbers', [[signal.SIGINT], [signal.SIGTERM]], ids=['Ctrl-C', 'SIGTERM'])
-def test_a_run_that_is_ended_leaves_nothing_and_the_next_goes_on(lake: Lake, runner: str, numbers: list[int]) -> None:
+@pytest.mark.parametrize(('runner', 'processes'), [('DirectRunner', 1), ('PrismRunner', 2)])
+def test_runs_that_are_ended_leave_nothing_and_go_on_where_they_stopped(
+        lake: Lake, runner: str, processes: int) -> None:
     if runner == 'PrismRunner':
         needs_prism()
-    prefix = f'{runner}-{numbers[0]}'
-    for runs in (1, 2):
-        before = committed(lake, prefix)
-        job = lake.start(prefix, '--runner', runner)
-        wait_until(lambda before=before: committed(lake, prefix) > before + 1, job)  # type: ignore[misc]
-        below = children_of(job.pid)
 
-        for number in numbers:
-            job.send_signal(number)
-        _, err = job.communicate(timeout=60)
+    by_ctrl_c = started(lake, runner, '--runner', runner, windows=2)
+    assert len(group_of(by_ctrl_c)) == processes
+    interrupt(by_ctrl_c)
+    assert (ended(by_ctrl_c), group_of(by_ctrl_c)) == ((0, ENDED), [])
 
-        assert (job.returncode, err) == (0, ENDED)
-        assert [pid for pid in below if is_running(pid)] == []
-        assert (runner == 'PrismRunner') == bool(below), runs
+    by_sigterm = started(lake, runner, '--runner', runner, windows=2)
+    by_sigterm.terminate()
+    assert (ended(by_sigterm), group_of(by_sigterm)) == ((0, ENDED), [])
 
-    start, stop = windows_of(lake.manifests(prefix))
-    lake.run(f'{prefix}-bounded', '--start', start, '--stop', stop)
-
-    assert lake.objects(prefix) == lake.objects(f'{prefix}-bounded')
-    assert lake.manifests(prefix) == lake.manifests(f'{prefix}-bounded')
+    start, stop = windows_of({key: json.loads(lake.get(runner, key)) for key in committed(lake, runner)})
+    lake.run(f'{runner}-bounded', '--start', start, '--stop', stop)
+    assert lake.manifests(f'{runner}-bounded').items() <= lake.manifests(runner).items()
+    assert lake.objects(f'{runner}-bounded').items() <= lake.objects(runner).items()
+    assert sum(manifest['counts']['records'] for manifest in lake.manifests(f'{runner}-bounded').values()) == 300
 
 
 def test_an_impatient_ctrl_c_ends_a_run_too(lake: Lake) -> None:
-    job = lake.start('impatient', '--start', 'latest')
-    wait_until(lambda: committed(lake, 'impatient') > 0, job)
+    job = started(lake, 'impatient', '--start', 'latest')
 
-    for _ in range(3):
-        if job.poll() is None:
-            job.send_signal(signal.SIGINT)
-    _, err = job.communicate(timeout=60)
+    interrupt(job)
+    interrupt(job)
+    code, err = ended(job)
 
-    assert job.returncode in (0, -signal.SIGINT)
+    assert code in (0, -signal.SIGINT)
     assert 'Traceback' not in err
 
 
 def test_a_bounded_run_that_is_ended_says_so_by_its_exit_code(lake: Lake) -> None:
-    job = lake.start('future', '--start', 'latest', '--stop', '2999-01-01T00:00:00Z')
-    wait_until(lambda: committed(lake, 'future') > 0, job)
+    job = started(lake, 'future', '--start', 'latest', '--stop', '2999-01-01T00:00:00Z')
 
-    job.send_signal(signal.SIGTERM)
-    _, err = job.communicate(timeout=60)
+    job.terminate()
 
-    assert (job.returncode, err) == (130, ENDED)
+    assert ended(job) == (130, ENDED)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import LocalAws, demo_environment
-from tests.integration.lake import ROOT, Lake, needs_prism, windows_of
+from tests.integration.jobs import ROOT
+from tests.integration.lake import Lake, needs_prism, windows_of
 
 pytestmark = pytest.mark.timeout(300)
 
