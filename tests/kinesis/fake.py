@@ -66,6 +66,7 @@ class FakeKinesis:
         self.local_offset_ms = 0
         self.walk_ms: int | None = None
         self.page_records = 10_000
+        self.first_sequence = 1
         self.shards: dict[str, FakeShard] = {}
         self.hidden: set[str] = set()
         self.asked: list[Asked] = []
@@ -81,7 +82,7 @@ class FakeKinesis:
         """Put a record now; `arrival_ms` is its stamp, `delay_ms` how much later readers see it."""
         log = self.shards[shard].records
         assert self.shards[shard].closed_ms is None
-        sequence = log[-1].sequence + 1 if log else 1
+        sequence = log[-1].sequence + 1 if log else self.first_sequence
         arrival_ms = self.now_ms if arrival_ms is None else arrival_ms
         record = FakeRecord(sequence, int(arrival_ms), int(self.now_ms) + delay_ms, data, partition_key)
         log.append(record)
