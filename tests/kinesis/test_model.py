@@ -8,6 +8,7 @@ import collections
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,7 @@ class History:
         return self._open()[pick % len(self._open())]
 
 
+@pytest.mark.timeout(max(300, HISTORIES))
 @settings(max_examples=HISTORIES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(readers=st.sampled_from([1, 3]), shards=st.integers(1, 3), walk_ms=st.sampled_from([None, 60_000]),
        start=st.sampled_from([0, 0, 1, 3]), page_records=st.sampled_from([2, 5, 100]),
