@@ -1,6 +1,7 @@
 """Where a run begins to read: at the positions of resume.json, at a time, or after a gap."""
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from pipeline.options import Options
 from pipeline.settings import RunRefused
 from pipeline.windows import align_down, align_up, iso
 
+_log = logging.getLogger(__name__)
 TRIES = 8
 Answer = TypeVar('Answer')
 
@@ -109,3 +111,5 @@ def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float
             if failures >= tries:
                 raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): check the endpoint, the '
                                 'region and the network') from None
+            if failures % TRIES == 0:
+                _log.warning('Kinesis does not answer for stream %s (%s), asking again', stream, error)

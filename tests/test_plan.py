@@ -293,13 +293,14 @@ def test_a_call_that_fails_for_now_is_made_again() -> None:
     assert delays == [0.5, 1.0, 2.0]
 
 
-def test_a_run_that_has_begun_outlasts_an_outage_of_an_hour() -> None:
+def test_a_run_that_has_begun_outlasts_an_outage_of_an_hour_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     delays: list[float] = []
     calls = ScriptedCalls({'app': YOUNG}, now_ms=7, failures=200)
 
     assert now_of(calls, plan().streams, delays.append) == 7
     assert (len(delays), max(delays)) == (200, 20.0)
     assert sum(delays) > 3600
+    assert caplog.messages == ['Kinesis does not answer for stream app (InternalFailure), asking again'] * 25
 
 
 def test_a_call_that_goes_on_failing_is_told_in_one_line() -> None:
