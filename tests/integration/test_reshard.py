@@ -17,6 +17,8 @@ from tests.integration.stream import Stream
 pytestmark = pytest.mark.timeout(400)
 SERVERS = {'kinesis-local': kinesis_local, 'kinesalite': kinesalite}
 PATIENCE_S = 120
+#: Jobs without an end, by the prefix that they write under.
+LIVE = {'live-prism': ['--runner', 'PrismRunner'], 'live-three-readers': ['--readers', '3']}
 READERS = [('one-reader', []), ('three-readers', ['--readers', '3'])]
 
 
@@ -34,7 +36,7 @@ class History:
 def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Reshard a stream that is written to: once before any job, then several times in the middle of jobs.
 
-    `live` ran on Prism without an end meanwhile; `stopped-...` ran up to before that, and have yet to go on.
+    `live-...` ran without an end meanwhile; `stopped-...` ran up to before that, and have yet to go on.
     """
     needs_prism()
     folder = tmp_path_factory.mktemp('reshard')
@@ -42,26 +44,28 @@ def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         stream = Stream(client('kinesis', endpoint), 'events', 2)
         jobs = Jobs(endpoint, ['events'], Folder(folder / 'out'), slack_s=4)
         stream.put_to_all()
-        live = jobs.start('live', '--runner', 'PrismRunner')
+        live = {prefix: jobs.start(prefix, *options) for prefix, options in LIVE.items()}
         try:
             _reshard(stream, jobs, live)
             jobs.run('one', '--start', 'earliest', '--stop', 'now')
             start, stop = windows_of(jobs.manifests('one'))
-            _wait_for_manifest(jobs, live, last=max(jobs.manifests('one')))
-            end(live)
+            _wait_for_manifests(jobs, live, last=max(jobs.manifests('one')))
+            for job in live.values():
+                end(job)
         finally:
-            kill(live)
+            for job in live.values():
+                kill(job)
         yield History(stream, jobs, start, stop)
 
 
-def _reshard(stream: Stream, jobs: Jobs, live: subprocess.Popen[str]) -> None:
+def _reshard(stream: Stream, jobs: Jobs, live: dict[str, subprocess.Popen[str]]) -> None:
     """Change the shards while a producer writes; everything after the first time happens within a few seconds."""
     with stream.producer():
         stream.split(0)
         for job in [jobs.start(f'stopped-{name}', '--start', 'earliest', '--stop', 'now', *options)
                     for name, options in READERS]:
             finish(job)
-        _wait_for_manifest(jobs, live)
+        _wait_for_manifests(jobs, live)
         stream.split(1)   # a child
         stream.merge(0)   # a shard that was there from the beginning, with a child of a child
         stream.split(2)
@@ -98,8 +102,9 @@ def test_a_job_that_was_stopped_meanwhile_goes_on_in_the_children(
     _same_as_one_read(history, f'stopped-{name}')
 
 
-def test_a_job_without_an_end_wrote_the_same_while_it_happened(history: History) -> None:
-    _same_as_one_read(history, 'live')
+@pytest.mark.parametrize('prefix', LIVE)
+def test_a_job_without_an_end_wrote_the_same_while_it_happened(history: History, prefix: str) -> None:
+    _same_as_one_read(history, prefix)
 
 
 def _same_as_one_read(history: History, prefix: str) -> None:
@@ -108,10 +113,11 @@ def _same_as_one_read(history: History, prefix: str) -> None:
     assert {key: found.get(key) for key in expected} == expected
 
 
-def _wait_for_manifest(jobs: Jobs, live: subprocess.Popen[str], last: str = '') -> None:
-    """Wait until the job without an end has committed a window: that one, or any."""
+def _wait_for_manifests(jobs: Jobs, live: dict[str, subprocess.Popen[str]], last: str = '') -> None:
+    """Wait until each job without an end has committed a window: that one, or any."""
     deadline = time.monotonic() + PATIENCE_S
-    while not any(last in ('', key) for key in jobs.output.tags('live') if key.startswith('manifests/')):
-        assert live.poll() is None, kill(live)
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    for prefix, job in live.items():
+        while not any(last in ('', key) for key in jobs.output.tags(prefix) if key.startswith('manifests/')):
+            assert job.poll() is None, kill(job)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)

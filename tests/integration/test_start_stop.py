@@ -126,6 +126,24 @@ def test_a_stop_in_the_future_is_waited_for(endpoint: str, kinesis: Any, tmp_pat
     assert set(jobs.backup('job')) == expected
 
 
+def test_earliest_in_a_stream_past_its_retention_begins_a_whole_window_after_the_horizon_and_says_so(
+        tmp_path: pathlib.Path) -> None:
+    now_ms = align_down(time.time_ns() // 1_000_000, FLUSH_MS)
+    created_ms, stop_ms = now_ms - 100_000, now_ms + 300_000  # the retention ends between them, a minute from now
+    stub = Stub(1, 50, lambda shard, place: [StubRecord(created_ms + place * 10_000, b'{"n":1}')], created_ms)
+    stub.ahead_s = 86_400
+    with serve(stub) as endpoint:
+        jobs = Jobs(endpoint, ['events'], Folder(tmp_path), slack_s=2)
+        report = jobs.run('job', '--start', 'earliest', '--stop', iso(stop_ms))
+
+    start_ms = time_in(report, 'what arrived before ')
+    assert now_ms + 60_000 <= start_ms < stop_ms
+    assert [manifest['window_ms'] for manifest in jobs.manifests('job').values()] == [
+        *range(start_ms, stop_ms, FLUSH_MS)]
+    assert sorted(line['approximateArrivalTimestamp'] for line in jobs.lines('job', 'backup/')) == [
+        arrival_ms for arrival_ms in range(created_ms, stop_ms, 10_000) if arrival_ms >= start_ms]
+
+
 def test_a_gap_stops_a_resume_unless_it_is_told_to_skip(tmp_path: pathlib.Path) -> None:
     start_ms = align_down(time.time_ns() // 1_000_000 - 600_000, FLUSH_MS)
     stub = Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
