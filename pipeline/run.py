@@ -24,7 +24,7 @@ from pipeline.outputs import check_outputs, outputs_of
 from pipeline.plan import Plan, make_plan, now_of
 from pipeline.progress import ProgressLine
 from pipeline.report import Report, sum_up
-from pipeline.runners import beam_options, check_runner, readers_of, runs_alone, runs_here
+from pipeline.runners import beam_options, check_runner, readers_of, runs_alone, runs_dry, runs_here
 from pipeline.settings import RunRefused, former_layout
 from pipeline.stores import Store
 from pipeline.submit import submit
@@ -58,7 +58,7 @@ def run(options: Options) -> Iterator[str]:
         return
     built = beam_options(options)
     check_runner(options, built)
-    if plan.anchor:
+    if plan.anchor and not runs_dry(built):
         write_anchor(store, plan.anchor)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
     began = time.monotonic()
@@ -74,6 +74,9 @@ def run(options: Options) -> Iterator[str]:
             raise
         yield 'retention ran ahead of reading: going on after what is lost'
         yield from run(dataclasses.replace(options, start='resume'))
+        return
+    if runs_dry(built):
+        yield 'a dry run: nothing was read, nothing written'
         return
     if runs_alone(options):
         yield 'Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'

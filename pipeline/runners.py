@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     GoogleCloudOptions,
     PipelineOptions,
+    TestOptions,
     WorkerOptions,
 )
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
@@ -35,6 +36,11 @@ def runs_here(options: Options) -> bool:
 def runs_alone(options: Options) -> bool:
     """Tell whether the job goes on without this process: a continuous one on Dataflow."""
     return options.runner == 'DataflowRunner' and options.stop is None
+
+
+def runs_dry(beam: PipelineOptions) -> bool:
+    """Tell whether Dataflow is only to be told of the job's graph (Beam's `--dry_run`): nothing may be changed then."""
+    return bool(beam.view_as(TestOptions).dry_run)
 
 
 def beam_options(options: Options) -> PipelineOptions:
