@@ -1,0 +1,123 @@
+"""The job on a real Flink cluster: a process killed, a drain, a submitter ended; the objects are those of one read."""
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.flink import FlinkMaster
+from pipeline.flink_watch import NEVER_READ_S, FlinkWatch
+from pipeline.local.servers import LocalAws
+from pipeline.windows import iso
+from tests.integration.flink import FlinkCluster
+from tests.integration.flink_parts import TASK_MANAGER
+from tests.integration.lake import Lake
+
+pytestmark = pytest.mark.timeout(900)
+SLOW_S = 300
+#: Windows of five seconds; a reader for each subtask, so that each is called every second or two.
+OPTIONS = ('--flush_interval_s', '5', '--readers', '2', '--checkpointing_interval', '2000')
+
+
+def record_of(number: int, rng: random.Random) -> bytes:
+    """Make a record of two glued documents; one of fifty ends malformed."""
+    parts = [json.dumps({'eventName': 'Install', 'platform': rng.choice(['ios', 'android']), 'number': f'{number}.{at}',
+                         'eventTime': f'2026-11-24 1{rng.randint(0, 1)}:10:00'}) for at in range(2)]
+    return (''.join(parts) + ('{"cut":' if rng.random() < 0.02 else '')).encode()
+
+
+class Producer(threading.Thread):
+    """Puts records for as long as the block lasts."""
+
+    def __init__(self, lake: Lake, seed: int) -> None:
+        super().__init__(name='producer', daemon=True)
+        self._lake, self._rng, self._ended = lake, random.Random(seed), threading.Event()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self.join(60)
+
+    def run(self) -> None:
+        while not self._ended.wait(0.2):
+            batch = [(f'key-{self._rng.randint(0, 999)}', record_of(len(self._lake.puts) + at, self._rng))
+                     for at in range(10)]
+            self._lake.puts += self._lake.aws.put_records(self._lake.stream, batch)
+
+
+@pytest.fixture(scope='module')
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
+    with FlinkCluster(tmp_path_factory.mktemp('flink')) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope='module')
+def lake(cluster: FlinkCluster) -> Iterator[Lake]:
+    with LocalAws() as aws:
+        yield Lake(aws, 'events', 4)
+
+
+def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objects_of_one_bounded_read(
+        cluster: FlinkCluster, lake: Lake) -> None:
+    with Producer(lake, seed=5):
+        submitter = cluster.submit(lake.command('flink', '--start', 'earliest', *OPTIONS, *cluster.options()))
+        job = cluster.running_job()
+        cluster.wait(lambda: committed(lake) >= 2 and cluster.checkpoints(job) > 0, SLOW_S)
+        cluster.kill(TASK_MANAGER)
+        before = committed(lake)
+        cluster.start(TASK_MANAGER)
+        cluster.wait(lambda: committed(lake) >= before + 2, SLOW_S)
+        assert cluster.restored(job) == 1
+        cluster.stop(job, drain=True)  # which Flink does not bring to an end while readers go on
+        before = committed(lake)
+        with contextlib.suppress(TimeoutError):
+            cluster.wait(lambda: committed(lake) >= before + 2, 30)
+    by_flink = committed(lake)
+    ended = submitter.end()
+    time.sleep(6.1)  # past the window of the last record, and the slack
+    lake.run('flink', '--start', 'resume', '--stop', 'now', *OPTIONS[:2])
+
+    manifests = lake.manifests('flink')
+    windows = [manifest['window_ms'] for manifest in manifests.values()]
+    lake.run('one', '--start', iso(min(windows)), '--stop', iso(max(windows) + 5000), *OPTIONS[:2])
+    assert (ended, submitter.left_behind(), set(cluster.jobs().values())) == (0, False, {'CANCELED'})
+    assert committed(lake) > by_flink
+    assert lake.backup('flink') == {(put.shard, put.sequence): put.data for put in lake.puts}
+    assert lake.manifests('one') == manifests
+    assert lake.objects('one') == lake.objects('flink')
+
+
+def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends_by_ctrl_c(
+        cluster: FlinkCluster, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    cluster.kill(TASK_MANAGER)
+    command = lake.command('idle', '--start', 'latest', *OPTIONS, '--job_name', 'idle', *cluster.options())
+    submitter, master = cluster.submit(command), FlinkMaster(cluster.rest)
+    cluster.wait(lambda: master.find('idle'), SLOW_S)
+    moments = iter([0.0, 0.0, NEVER_READ_S, NEVER_READ_S])
+    watch = FlinkWatch(master, 'idle', lambda: next(moments))
+
+    watch.look()
+    watch.look()
+    second = cluster.submit(command)
+    refused = second.process.wait(SLOW_S)
+    submitter.process.send_signal(signal.SIGINT)
+    ended = submitter.process.wait(SLOW_S)
+    cluster.start(TASK_MANAGER)
+
+    assert [message.split(':')[0] for message in caplog.messages] == ['no reader was called in 50 s']
+    assert '0 of 11 tasks' in caplog.text
+    assert (refused, second.output().count('--job_name: job ')) == (2, 1)
+    assert (ended, submitter.left_behind(), list(cluster.jobs().values())[-1]) == (0, False, 'CANCELED')
+
+
+def committed(lake: Lake) -> int:
+    """Tell how many windows with records are committed."""
+    return sum(manifest['counts']['records'] > 0 for manifest in lake.manifests('flink').values())
