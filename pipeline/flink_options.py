@@ -6,9 +6,11 @@ from pipeline.settings import RunRefused
 #: Without checkpoints Flink ends its sources at once; a bundle open across one would lose the readers in silence.
 SAFE = {
     'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE', 'finish_bundle_before_checkpointing': ''}
+#: With checkpoints Flink never ends the element that readers start from, nor a run with --stop: seen.
+BOUNDED = {'shutdown_sources_after_idle_ms': '1000'}
 
 
-def flink_options(args: list[str], start: str | int | None) -> list[str]:
+def flink_options(args: list[str], start: str | int | None, bounded: bool) -> list[str]:
     """Give what makes Flink safe and is absent from the arguments. Raises RunRefused where one is turned off."""
     mode, interval = given(args, 'checkpointing_mode'), given(args, 'checkpointing_interval')
     if mode and mode.upper() != 'EXACTLY_ONCE':
@@ -21,7 +23,10 @@ def flink_options(args: list[str], start: str | int | None) -> list[str]:
         raise RunRefused('--flink_master: must be given with --job_endpoint: this program watches the job there')
     if given(args, 'savepoint_path'):
         _check_savepoint(args, start)
-    absent = {name: value for name, value in SAFE.items() if given(args, name) is None}
+    if not bounded and given(args, 'shutdown_sources_after_idle_ms') is not None:
+        raise RunRefused('--shutdown_sources_after_idle_ms: must not be given without --stop: it ends checkpoints')
+    needed = {**SAFE, **BOUNDED} if bounded else SAFE
+    absent = {name: value for name, value in needed.items() if given(args, name) is None}
     return [f'--{name}={value}' if value else f'--{name}' for name, value in absent.items()]
 
 

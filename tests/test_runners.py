@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
+from pipeline.flink_options import flink_options
 from pipeline.runners import beam_options, readers_of, runs_here
 from pipeline.settings import RunRefused
 from tests.options import options_of
@@ -84,3 +85,11 @@ def test_dataflow_counts_its_workers() -> None:
 def test_at_least_once_on_dataflow_is_refused() -> None:
     assert refusal('--runner', 'DataflowRunner', '--dataflow_service_options=streaming_mode_at_least_once') == (
         '--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs exactly-once mode')
+
+
+def test_only_a_run_with_an_end_lets_flink_end_its_sources() -> None:
+    assert '--shutdown_sources_after_idle_ms=1000' in flink_options([], 'resume', bounded=True)
+    assert flink_options([], 'resume', bounded=False) == [
+        '--checkpointing_interval=30000', '--checkpointing_mode=EXACTLY_ONCE', '--finish_bundle_before_checkpointing']
+    assert refusal(*FLINK, '--shutdown_sources_after_idle_ms', '5') == (
+        '--shutdown_sources_after_idle_ms: must not be given without --stop: it ends checkpoints')

@@ -100,10 +100,10 @@ def kill_bounded(killer: Killer, count: int) -> list[Kill]:
     """Kill a bounded run of the whole history that often, then let it end."""
     while True:
         with killer.jobs('--stop', killer.history.end) as job:
+            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if len(killer.kills) == count:
                 assert job.wait(PATIENCE_S) == 0
                 return killer.kills
-            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if job.poll() is None:
                 job.kill()
                 killer.note('process')

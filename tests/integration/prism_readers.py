@@ -1,0 +1,53 @@
+"""Run the job on Prism with several readers, which the command line refuses: `python -m ... READERS OPTIONS`.
+
+Prism 2.77 keeps the watermark of the last bundle, so windows close before all readers have passed them. The first
+reader begins late, which makes sure of it. Prints the counters of the commits.
+"""
+from __future__ import annotations
+
+import sys
+import time
+
+import apache_beam as beam
+from apache_beam.metrics.metric import MetricsFilter
+
+from pipeline import run
+from pipeline.job import build_job
+from pipeline.kinesis.calls import connect
+from pipeline.kinesis.read import _ReadShards
+from pipeline.manifests import write_anchor
+from pipeline.options import parse_options
+from pipeline.outputs import store_at
+from pipeline.plan import make_plan
+from pipeline.runners import beam_options
+
+LATE_S = 4.0
+_read = _ReadShards._read
+
+
+def late_read(self, element, tracker, estimator):
+    """Read as ever; but the first reader waits before it does so for the first time."""
+    if element[0] == 0 and not tracker.current_restriction().cursors:
+        time.sleep(LATE_S)
+    yield from _read(self, element, tracker, estimator)
+
+
+def main(readers: int, argv: list[str]) -> None:
+    """Build and run the pipeline, as `pipeline.run` does for one reader."""
+    options = parse_options(argv)
+    store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
+    plan = make_plan(options, calls, store)
+    if plan.anchor:
+        write_anchor(store, plan.anchor)
+    read = run._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
+    pipeline = beam.Pipeline(options=beam_options(options))
+    build_job(pipeline, run._job(options, plan, read, readers))
+    result = pipeline.run()
+    result.wait_until_finish()
+    for counter in result.metrics().query(MetricsFilter().with_namespace('commit'))['counters']:
+        print(counter.key.metric.name, counter.result)
+
+
+if __name__ == '__main__':
+    _ReadShards._read = late_read
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,120 @@
+"""Runs that follow or meet each other on one prefix: other runners, windows closed early, two jobs, old state."""
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.local.servers import LocalAws, demo_environment
+from tests.integration.flink import FlinkCluster
+from tests.integration.lake import Lake, needs_prism, windows_of
+from tests.integration.servers import ROOT
+
+pytestmark = pytest.mark.timeout(600)
+RECORDS, DOCUMENTS, WINDOWS = 1200, 10, 12
+
+
+@pytest.fixture(scope='module')
+def lake() -> Iterator[Lake]:
+    """A stream of 12,000 documents over 4 shards and 12 windows, read once in one bounded run, under `one`."""
+    with LocalAws() as aws:
+        lake = Lake(aws, 'events', 4)
+        lake.fill(RECORDS, DOCUMENTS, WINDOWS, seed=5)
+        time.sleep(1.1)  # past the window of the last put
+        lake.run('one', '--start', 'earliest', '--stop', 'now')
+        yield lake
+
+
+def windows(lake: Lake) -> list[str]:
+    """Give the starts of the windows that the first run has committed."""
+    return sorted(manifest['window'] for manifest in lake.manifests('one').values())
+
+
+def assert_same(lake: Lake, prefix: str) -> None:
+    """Compare what a prefix holds with the first run's."""
+    assert lake.objects(prefix) == lake.objects('one')
+    assert lake.manifests(prefix) == lake.manifests('one')
+
+
+def test_every_runner_goes_on_from_where_another_stopped(lake: Lake, tmp_path: pathlib.Path) -> None:
+    needs_prism()
+    start, stop = windows_of(lake.manifests('one'))
+    starts = windows(lake)
+
+    lake.run('relay', '--start', start, '--stop', starts[3])
+    lake.run('relay', '--start', 'resume', '--stop', starts[6], '--runner', 'PrismRunner')
+    with FlinkCluster(tmp_path) as cluster:
+        submitted = cluster.submit(lake.command('relay', '--start', 'resume', '--stop', starts[9], *cluster.options()))
+        assert submitted.process.wait(300) == 0, submitted.output()[-3000:]
+    lake.run('relay', '--start', 'resume', '--stop', stop)
+
+    assert_same(lake, 'relay')
+
+
+def test_a_runner_that_closes_windows_early_commits_none_of_them_and_a_resume_makes_them_whole(lake: Lake) -> None:
+    needs_prism()
+    start, stop = windows_of(lake.manifests('one'))
+    command = lake.command('early', '--start', start, '--stop', stop, '--runner', 'PrismRunner')
+    command[1:3] = ['-m', 'tests.integration.prism_readers', '3']
+
+    run = subprocess.run(command, cwd=ROOT, env=demo_environment(), text=True, capture_output=True, timeout=240)
+
+    counters = dict(line.split() for line in run.stdout.splitlines())
+    warned = re.findall(r'window (\S+) is not complete: ', run.stderr)
+    whole = lake.manifests('one')
+    early = lake.manifests('early')
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert len(warned) == len(set(warned)) == int(counters['incomplete_windows']) > 0
+    assert set(warned).isdisjoint(manifest['window'] for manifest in early.values())
+    assert early.items() <= whole.items()
+
+    lake.run('early', '--start', 'resume', '--stop', stop)
+
+    assert_same(lake, 'early')
+
+
+def test_two_jobs_at_once_on_one_prefix_write_the_same(lake: Lake) -> None:
+    start, stop = windows_of(lake.manifests('one'))
+
+    jobs = [lake.start('twice', '--start', start, '--stop', stop) for _ in range(2)]
+    shown = [job.communicate(timeout=240) for job in jobs]
+
+    assert [job.returncode for job in jobs] == [0, 0], shown
+    assert 'differ from those committed before' not in str(shown)
+    assert_same(lake, 'twice')
+
+
+def test_a_resume_that_was_moved_back_by_hand_goes_on_after_what_is_committed(lake: Lake) -> None:
+    start, stop = windows_of(lake.manifests('one'))
+    middle = windows(lake)[4]
+    lake.run('back', '--start', start, '--stop', middle)
+    old = lake.get('back', 'resume.json')
+    lake.run('back', '--start', 'resume', '--stop', stop)
+
+    lake.aws.s3.put_object(Bucket=lake.stream, Key='back/resume.json', Body=old)
+    nothing = lake.run('back', '--start', 'resume', '--stop', stop)
+    for key, manifest in lake.manifests('back').items():
+        if manifest['window'] >= middle:
+            lake.aws.s3.delete_object(Bucket=lake.stream, Key=f'back/{key}')
+    lake.aws.s3.put_object(Bucket=lake.stream, Key='back/resume.json', Body=old)
+    again = lake.run('back', '--start', 'resume', '--stop', stop)
+
+    assert f'nothing to do yet: everything before {stop} is done' in nothing
+    assert f'committed, from {middle} to {stop}' in again
+    assert_same(lake, 'back')
+
+
+def test_a_resume_of_another_prefix_is_refused_where_the_stream_is_another(lake: Lake) -> None:
+    anchor = json.loads(lake.get('one', 'resume.json'))
+    anchor['settings']['placement']['streams'][lake.stream]['created_ms'] -= 1000
+    lake.aws.s3.put_object(Bucket=lake.stream, Key='other/resume.json', Body=json.dumps(anchor).encode())
+
+    refusal = lake.run('other', '--start', 'resume', '--stop', 'now', code=2)
+
+    assert 'its positions mean nothing here; start anew with --start=earliest' in refusal
+    assert lake.objects('other') == {}
