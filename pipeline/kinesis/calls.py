@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
 from pipeline.network import passes
@@ -169,8 +171,8 @@ def _now_ms(answer: Mapping[str, Any]) -> int:
     return int(email.utils.parsedate_to_datetime(date).timestamp()) * 1000
 
 
-def _ms(time: datetime.datetime) -> int:
-    return round(time.timestamp() * 1000)
+def _ms(time: datetime.datetime | float) -> int:
+    return round((time if isinstance(time, (int, float)) else time.timestamp()) * 1000)
 
 
 @functools.lru_cache(maxsize=8)
@@ -182,4 +184,12 @@ def connect(endpoint_url: str | None, region: str | None) -> Calls:
 def _open_client(endpoint_url: str | None, region: str | None) -> Any:
     config = Config(connect_timeout=5, read_timeout=15, max_pool_connections=32,
                     retries={'mode': 'standard', 'total_max_attempts': 1})
-    return boto3.session.Session().client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+    core = botocore.session.get_session()
+    core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
+    session = boto3.session.Session(botocore_session=core)
+    return session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+
+
+def _time(value: Any) -> Any:
+    """Leave a number as it is: the datetimes that botocore makes of them took 11 us a record, two fifths of a page."""
+    return value if isinstance(value, (int, float)) else parse_timestamp(value)
