@@ -1,0 +1,46 @@
+"""One run of the whole job in a process of its own: `python -m tests.bench.child JSON` prints what it took as JSON."""
+from __future__ import annotations
+
+import gc
+import json
+import os
+import pathlib
+import sys
+import time
+
+from tests.bench.documents import documents, records
+from tests.bench.process import peak_mib
+from tests.bench.stub import StubCalls
+from tests.bench.whole import run_continuous, run_whole
+
+
+def main(count: int, shards: int = 4, platforms: int = 6, runner: str = 'DirectRunner') -> None:
+    """Run the job once over a few documents, which warms up, then over `count`, which is measured."""
+    run_whole(StubCalls(records(documents('medium', 500, seed=3), 5), shards, 3_000_000))
+    calls = StubCalls(records(documents('medium', count, platforms=platforms), 5), shards, 3_000_000)
+    gc.collect()
+    before_mib, began = peak_mib(), time.process_time()
+    if runner == 'PrismRunner':
+        run_continuous(calls)
+    else:
+        run_whole(calls)
+    print(json.dumps({'cpu_s': time.process_time() - began, 'peak_mib': peak_mib(), 'before_mib': before_mib,
+                      'children_cpu_s': _cpu_of_children()}), flush=True)
+    os._exit(0)  # a continuous run has no other end
+
+
+def _cpu_of_children() -> float:
+    """Sum up the CPU seconds of programs that this one runs: Prism."""
+    ticks = 0
+    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = stat.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid():
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
+if __name__ == '__main__':
+    main(**json.loads(sys.argv[1]))

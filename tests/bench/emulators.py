@@ -1,0 +1,59 @@
+"""Kinesis and S3 in a process of their own, so that what this process and the job use is theirs alone."""
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from types import TracebackType
+from typing import Any
+
+import boto3
+
+from pipeline.local.servers import CREDENTIALS, LOOPBACK, REGION, demo_environment, put_records
+
+SERVE = 'import sys; from moto.server import main; main(sys.argv[1:])'
+
+
+class Emulators:
+    """Run moto's Kinesis and S3 on a free port for as long as the `with` block lasts."""
+
+    def __enter__(self) -> Emulators:
+        with socket.socket() as free:
+            free.bind((LOOPBACK, 0))
+            port = free.getsockname()[1]
+        self.endpoint = f'http://{LOOPBACK}:{port}'
+        self._server = subprocess.Popen([sys.executable, '-c', SERVE, '-H', LOOPBACK, '-p', str(port)],
+                                        env=demo_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._server.kill()
+        self._server.wait()
+
+    def fill(self, name: str, shards: int, records: list[bytes]) -> None:
+        """Make a stream and a bucket of that name, and put records into the stream."""
+        kinesis = self.client('kinesis')
+        self.client('s3').create_bucket(Bucket=name)
+        kinesis.create_stream(StreamName=name, ShardCount=shards)
+        kinesis.get_waiter('stream_exists').wait(StreamName=name, WaiterConfig={'Delay': 1})
+        put_records(kinesis, name, ((f'key-{place}', data) for place, data in enumerate(records)))
+
+    def client(self, service: str) -> Any:
+        """Make a client of one of the two."""
+        credentials = dict(zip(('aws_access_key_id', 'aws_secret_access_key'), CREDENTIALS.values(), strict=True))
+        return boto3.session.Session(region_name=REGION).client(service, endpoint_url=self.endpoint, **credentials)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.endpoint, timeout=5)
+                return
+            except OSError:
+                if self._server.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)

@@ -1,0 +1,45 @@
+"""Ten times the documents, the shards, the platforms; and the continuous run on Prism."""
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tests.bench.process import run_process
+from tests.bench.rounds import Row, say
+
+
+def growth_rows(count: int, rounds: int) -> Iterator[Row]:
+    """Measure CPU a document against that of the base: `count` documents, 4 shards, 6 platforms."""
+    cases = {'base': {'count': count}, '10 times the documents': {'count': 10 * count},
+             '10 times the shards': {'count': count, 'shards': 40},
+             '10 times the platforms': {'count': count, 'platforms': 60}}
+    runs = {name: [_child(name, **case) for _ in range(rounds)] for name, case in cases.items()}
+    base = _cpu(runs.pop('base')) / count
+    for name, took in runs.items():
+        each = _cpu(took) / cases[name]['count']
+        peak = max(run['peak_mib'] - run['before_mib'] for run in took)
+        yield Row('growth', f'{name}: CPU a document against the base', each / base, 'x', '<= 1.2',
+                  f'{each * 1e6:.1f} us against {base * 1e6:.1f}; {peak:.0f} MiB above the start')
+
+
+def prism_rows(count: int, rounds: int) -> Iterator[Row]:
+    """Measure the continuous job on Prism against the bounded one on FnApiRunner, one reader, 16 shards."""
+    direct = [_child('bounded', count=count, shards=16) for _ in range(rounds)]
+    prism = [_child('prism', count=count, shards=16, runner='PrismRunner') for _ in range(rounds)]
+    yield Row('prism', 'continuous on Prism against bounded on FnApiRunner, CPU of the Python process',
+              _cpu(prism) / _cpu(direct), 'x', '<= 2',
+              f'{_cpu(prism) / count * 1e6:.1f} us a document against {_cpu(direct) / count * 1e6:.1f}; Prism itself '
+              f'{statistics.median(run["children_cpu_s"] for run in prism) / count * 1e6:.1f}')
+
+
+def _child(name: str, **case: Any) -> Any:
+    say(f'child: {name}')
+    ended = run_process([sys.executable, '-m', 'tests.bench.child', json.dumps(case)])
+    return json.loads(ended.output.splitlines()[-1])
+
+
+def _cpu(runs: list[Any]) -> float:
+    return statistics.median(run['cpu_s'] for run in runs)

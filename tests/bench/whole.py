@@ -1,0 +1,74 @@
+"""The whole job in this process: a stub of Kinesis to a store in memory, by the chain of pipeline/job.py."""
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+
+import apache_beam as beam
+
+from pipeline.commit import CommitSettings
+from pipeline.job import Job, build_job
+from pipeline.kinesis.settings import ReadSettings, StreamInfo
+from pipeline.layout import Layout
+from pipeline.options import parse_options
+from pipeline.paths import manifest_path
+from pipeline.runners import beam_options
+from pipeline.stores import MemoryStore
+from pipeline.windows import HOUR_MS
+from tests.bench.stub import BEGAN_MS, StubCalls, in_place_of_kinesis
+from transforms import CONVENTION
+
+FLUSH_MS = 300_000
+KINDS = ('events', 'errors', 'backup')
+_runs = itertools.count()
+#: Runners that run a worker of their own here give it a copy of the job: stores are found by number.
+_stores: dict[int, MemoryStore] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedStore:
+    """A MemoryStore of this process that may be pickled: the copy is the same store."""
+
+    number: int
+
+    @property
+    def store(self) -> MemoryStore:
+        """The store itself."""
+        return _stores.setdefault(self.number, MemoryStore())
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        return getattr(self.store, name)
+
+
+def run_whole(calls: StubCalls, backup: bool = False) -> MemoryStore:
+    """Run the job to its end over the hour in the stub; gives what it wrote."""
+    number = next(_runs)
+    with in_place_of_kinesis(calls):
+        _pipeline(number, 'DirectRunner', backup, BEGAN_MS + HOUR_MS).run().wait_until_finish()
+    return _stores.pop(number)
+
+
+def run_continuous(calls: StubCalls) -> None:
+    """Run the job without an end on Prism until the last window of the hour is committed; it goes on running then."""
+    number = next(_runs)
+    patch = in_place_of_kinesis(calls)
+    patch.start()
+    _pipeline(number, 'PrismRunner', False, -1).run()
+    while manifest_path(BEGAN_MS + HOUR_MS - FLUSH_MS) not in SharedStore(number).store:
+        time.sleep(0.05)
+
+
+def _pipeline(number: int, runner: str, backup: bool, stop_ms: int) -> beam.Pipeline:
+    options = parse_options(['--stream', 'bench', '--output', '/nowhere', '--runner', runner,
+                             *([] if backup else ['--no_backup'])])
+    store = SharedStore(number)
+    stream = StreamInfo('bench', 'bench', '', BEGAN_MS, 24 * HOUR_MS)
+    read = ReadSettings((stream,), BEGAN_MS, stop_ms, FLUSH_MS, options.flush_bytes, options.slack_ms, BEGAN_MS,
+                        endpoint_url=f'memory:{number}', run_id=f'bench-{number}')
+    commit = CommitSettings(store, dict.fromkeys(KINDS, store), FLUSH_MS, {}, options.backup, moves_anchor=False)
+    pipeline = beam.Pipeline(options=beam_options(options))
+    build_job(pipeline, Job(read, 1, CONVENTION, Layout(), dict.fromkeys(KINDS, store), commit))
+    return pipeline
