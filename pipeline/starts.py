@@ -37,7 +37,7 @@ class Start(NamedTuple):
 
 def resumed(anchor: Anchor, options: Options, streams: Sequence[StreamInfo], calls: Calls, now_ms: int) -> Start:
     """Go on from resume.json. Raises RunRefused where a stream no longer holds what comes next."""
-    gaps = [stream for stream in streams if _horizon(stream, now_ms) > anchor.end_ms]
+    gaps = [stream for stream in streams if stream.horizon_ms(now_ms) > anchor.end_ms]
     if gaps:
         return _after_gap('--start=resume', anchor.end_ms, options, gaps, now_ms)
     names = {stream.name for stream in streams}
@@ -65,9 +65,9 @@ def fresh(options: Options, streams: Sequence[StreamInfo], now_ms: int) -> Start
         if options.start > now_ms:
             raise RunRefused(f'--start: got {iso(options.start)}, must not be in the future; AWS says {iso(now_ms)}')
         start_ms = max(options.start, created_ms)
-        gaps = [stream for stream in streams if _horizon(stream, now_ms) > start_ms - MARGIN_MS]
+        gaps = [stream for stream in streams if stream.horizon_ms(now_ms) > start_ms - MARGIN_MS]
         return _after_gap('--start', start_ms, options, gaps, now_ms) if gaps else _at(start_ms)
-    truncated = [stream for stream in streams if _horizon(stream, now_ms)]
+    truncated = [stream for stream in streams if stream.horizon_ms(now_ms)]
     whole = [align_down(stream.created_ms, flush_ms) for stream in streams if stream not in truncated]
     bounds = [_first_whole(stream, now_ms, flush_ms) for stream in truncated]
     start_ms = max([*bounds, min(whole + bounds)])
@@ -77,7 +77,7 @@ def fresh(options: Options, streams: Sequence[StreamInfo], now_ms: int) -> Start
 
 def _after_gap(option: str, start_ms: int, options: Options, gaps: Sequence[StreamInfo], now_ms: int) -> Start:
     next_ms = max(_first_whole(stream, now_ms, options.flush_ms) for stream in gaps)
-    lost = (f'stream {gaps[0].name} keeps only what arrived since {iso(_horizon(gaps[0], now_ms))}, '
+    lost = (f'stream {gaps[0].name} keeps only what arrived since {iso(gaps[0].horizon_ms(now_ms))}, '
             f'what arrived from {iso(start_ms)} on is lost in part')
     if options.on_gap == 'fail':
         raise RunRefused(f'{option}: {lost}; --on_gap=skip goes on at {iso(next_ms)}')
@@ -88,14 +88,8 @@ def _at(start_ms: int, note: str = '') -> Start:
     return Start(start_ms, start_ms, note=note)
 
 
-def _horizon(stream: StreamInfo, now_ms: int) -> int:
-    """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
-    horizon_ms = now_ms - stream.retention_ms
-    return horizon_ms if stream.created_ms < horizon_ms else 0
-
-
 def _first_whole(stream: StreamInfo, now_ms: int, flush_ms: int) -> int:
-    return align_up(_horizon(stream, now_ms) + max(flush_ms, MARGIN_MS), flush_ms)
+    return align_up(stream.horizon_ms(now_ms) + max(flush_ms, MARGIN_MS), flush_ms)
 
 
 def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float], None] = time.sleep,

@@ -42,10 +42,10 @@ class Horizons:
         Without `now_ms` (the shard is gone, and AWS's time unknown) the stream is asked; that raises PassingError too.
         """
         reached_ms = max(window_ms, cursor.reached_ms, cursor.walked_ms)
-        if now_ms is not None and _horizon(self._streams[cursor.stream], now_ms) <= reached_ms:
+        if now_ms is not None and self._streams[cursor.stream].horizon_ms(now_ms) <= reached_ms:
             return
         stream, now_ms = self._refresh(cursor.stream)
-        horizon_ms = _horizon(stream, now_ms)
+        horizon_ms = stream.horizon_ms(now_ms)
         if horizon_ms > reached_ms:
             raise Gap(f'stream {stream.name} keeps only what arrived since {iso(horizon_ms)}, and shard {cursor.shard} '
                       f'was read up to {iso(reached_ms)}: what arrived between is lost, in part or whole; '
@@ -59,9 +59,3 @@ class Horizons:
                             'was deleted and made again; start a new --output, or at a time with --replace')
         self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
         return self._streams[name], about.now_ms
-
-
-def _horizon(stream: StreamInfo, now_ms: int) -> int:
-    """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
-    horizon_ms = now_ms - stream.retention_ms
-    return horizon_ms if stream.created_ms < horizon_ms else 0

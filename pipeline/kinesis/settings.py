@@ -16,6 +16,11 @@ class StreamInfo:
     created_ms: int
     retention_ms: int
 
+    def horizon_ms(self, now_ms: int) -> int:
+        """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
+        horizon_ms = now_ms - self.retention_ms
+        return horizon_ms if self.created_ms < horizon_ms else 0
+
 
 @dataclasses.dataclass(frozen=True)
 class ReadSettings:
