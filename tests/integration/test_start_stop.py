@@ -1,7 +1,6 @@
 """Where a job begins and how it goes on, on a Kinesis server that others wrote."""
 from __future__ import annotations
 
-import json
 import pathlib
 import time
 from collections.abc import Iterator
@@ -9,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.values import iso_ms
 from pipeline.windows import align_down, iso
 from tests.integration.jobs import FLUSH_MS, Jobs, kill
 from tests.integration.outputs import Folder
 from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
-from tests.integration.stub import Stub, StubRecord, serve
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -124,56 +121,6 @@ def test_a_stop_in_the_future_is_waited_for(endpoint: str, kinesis: Any, tmp_pat
     expected = {place for place, arrival_ms in arrivals.items() if arrival_ms < stop_ms}
     assert 0 < len(expected) < len(arrivals)
     assert set(jobs.backup('job')) == expected
-
-
-def test_earliest_in_a_stream_past_its_retention_begins_a_whole_window_after_the_horizon_and_says_so(
-        tmp_path: pathlib.Path) -> None:
-    now_ms = align_down(time.time_ns() // 1_000_000, FLUSH_MS)
-    created_ms, stop_ms = now_ms - 100_000, now_ms + 300_000  # the retention ends between them, a minute from now
-    stub = Stub(1, 50, lambda shard, place: [StubRecord(created_ms + place * 10_000, b'{"n":1}')], created_ms)
-    stub.ahead_s = 86_400
-    with serve(stub) as endpoint:
-        jobs = Jobs(endpoint, ['events'], Folder(tmp_path), slack_s=2)
-        report = jobs.run('job', '--start', 'earliest', '--stop', iso(stop_ms))
-
-    start_ms = time_in(report, 'what arrived before ')
-    assert now_ms + 60_000 <= start_ms < stop_ms
-    assert [manifest['window_ms'] for manifest in jobs.manifests('job').values()] == [
-        *range(start_ms, stop_ms, FLUSH_MS)]
-    assert sorted(line['approximateArrivalTimestamp'] for line in jobs.lines('job', 'backup/')) == [
-        arrival_ms for arrival_ms in range(created_ms, stop_ms, 10_000) if arrival_ms >= start_ms]
-
-
-def test_a_gap_stops_a_resume_unless_it_is_told_to_skip(tmp_path: pathlib.Path) -> None:
-    start_ms = align_down(time.time_ns() // 1_000_000 - 600_000, FLUSH_MS)
-    stub = Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
-    with serve(stub) as endpoint:
-        jobs = Jobs(endpoint, ['events'], Folder(tmp_path), slack_s=2)
-        jobs.run('job', '--start', 'earliest', '--stop', iso(start_ms + 2 * FLUSH_MS))
-        before = jobs.output.tags('job')
-        stub.ahead_s = 86_400
-
-        refusal = jobs.run('job', '--start', 'resume', '--stop', 'now', code=2)
-        after_refusal = jobs.output.tags('job')
-        stop_ms = time_in(refusal, '--on_gap=skip goes on at ') + 90 * FLUSH_MS  # the gap grows meanwhile
-        report = jobs.run('job', '--start', 'resume', '--on_gap', 'skip', '--stop', iso(stop_ms))
-
-    lost = f'what arrived from {iso(start_ms + 2 * FLUSH_MS)} on is lost in part'
-    assert lost in refusal and lost in report
-    assert after_refusal == before
-    whole_again_ms = time_in(report, 'went on at ')
-    assert sorted(manifest['window_ms'] for manifest in jobs.manifests('job').values()) == [
-        start_ms, start_ms + FLUSH_MS, *range(whole_again_ms, stop_ms, FLUSH_MS)]
-    assert {key: tag for key, tag in jobs.output.tags('job').items() if key in before and key != 'resume.json'} == {
-        key: tag for key, tag in before.items() if key != 'resume.json'}
-    assert json.loads(jobs.get('job', 'resume.json'))['end_ms'] == stop_ms
-
-
-def time_in(text: str, words: str) -> int:
-    """Read the time behind these words."""
-    found = iso_ms(text.split(words)[1].split()[0])
-    assert found is not None
-    return found
 
 
 def arrivals_of(stream: Stream) -> dict[tuple[str, str], int]:
