@@ -69,15 +69,16 @@ def _container_at(data: bytes, start: int) -> Span | None:
     level = depth = 0
     at = start
     while run := _BRACKETS.match(data, at):
-        at = run.end()
-        size = at - run.start(run.lastindex or 0)
-        if run.lastindex == 1:
-            level += size
-            depth = max(depth, level)
-        elif size < level:
-            level -= size
+        kind = run.lastindex or 0
+        first, at = run.span(kind)
+        if kind == 1:
+            level += at - first
+            if level > depth:
+                depth = level
+        elif at - first < level:
+            level -= at - first
         else:
-            return Span(start, at - size + level, depth)
+            return Span(start, first + level, depth)
     return None
 
 
