@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from pipeline.kinesis.calls import Calls
+from pipeline.kinesis.answers import Calls
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.manifests import Anchor, follow, read_anchor

@@ -12,7 +12,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.commit import CommitSettings
 from pipeline.job import Job, build_job
 from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.calls import Calls, connect
+from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.calls import connect
 from pipeline.kinesis.errors import Gap
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import ReadSettings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.calls import Calls
+from pipeline.kinesis.answers import Calls
 from pipeline.kinesis.errors import PassingError, ReadError
 from pipeline.kinesis.pages import MARGIN_MS
 from pipeline.kinesis.positions import Cursor

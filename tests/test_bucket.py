@@ -11,7 +11,7 @@ from apache_beam.transforms.window import GlobalWindow
 from pipeline import bucket
 from pipeline.bucket import Buckets, _BucketBackup, _BucketEvents, _BucketFailures
 from pipeline.chunks import decode_chunk, join_chunks
-from pipeline.kinesis.calls import RawRecord
+from pipeline.kinesis.answers import RawRecord
 from pipeline.kinesis.folding import Batch
 from pipeline.layout import Layout
 from transforms import Failure, Origin, Record

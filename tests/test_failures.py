@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.chunks import OverlapError
 from pipeline.failures import reason_of
-from pipeline.kinesis.calls import ReadError
+from pipeline.kinesis.errors import ReadError
 from pipeline.manifests import ManifestError
 from pipeline.stores import StoreError
 

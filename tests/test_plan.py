@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.kinesis.calls import PassingError, ReadError, ShardInfo, Summary
+from pipeline.kinesis.answers import ShardInfo, Summary
+from pipeline.kinesis.errors import PassingError, ReadError
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.ledger import add_up

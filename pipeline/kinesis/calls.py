@@ -1,4 +1,4 @@
-"""The four Kinesis calls, and their answers as plain values."""
+"""The four Kinesis calls by boto3."""
 from __future__ import annotations
 
 import datetime
@@ -6,7 +6,7 @@ import email.utils
 import functools
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import boto3
 import botocore.session
@@ -15,57 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
+from pipeline.kinesis.answers import Calls, Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
 from pipeline.network import passes
 
 #: What the answer to each call holds. Without it something else has answered, or only half of it came.
 HOLDS = {'describe_stream_summary': 'StreamDescriptionSummary', 'list_shards': 'Shards',
          'get_shard_iterator': 'ShardIterator', 'get_records': 'Records'}
-
-
-class RawRecord(NamedTuple):
-    """A record as Kinesis gave it. `partition_key` may be absent on streams that spread records by themselves."""
-
-    sequence: str
-    arrival_ms: int
-    partition_key: str | None
-    data: bytes
-
-
-class Page(NamedTuple):
-    """Answer of GetRecords; `next_iterator` is None when the shard is closed and read out, `now_ms` AWS's clock."""
-
-    records: list[RawRecord]
-    next_iterator: str | None
-    behind_ms: int
-    now_ms: int
-
-
-class Summary(NamedTuple):
-    """What DescribeStreamSummary says of a stream."""
-
-    created_ms: int
-    retention_ms: int
-    open_shards: int
-    now_ms: int
-
-
-class ShardInfo(NamedTuple):
-    """A listed shard: its hash range, and whether it still takes records."""
-
-    shard: str
-    first_hash: int
-    last_hash: int
-    is_open: bool
-
-
-class Calls(Protocol):
-    """What the reader asks of Kinesis; `stream` is a name or, where known, an ARN."""
-
-    def summary(self, stream: str) -> Summary: ...
-    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]: ...
-    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str: ...
-    def records(self, stream: str, shard: str, iterator: str) -> Page: ...
 
 
 class KinesisCalls:

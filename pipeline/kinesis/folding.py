@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from pipeline.kinesis.calls import Page, RawRecord
+from pipeline.kinesis.answers import Page, RawRecord
 from pipeline.kinesis.positions import Cursor
 from pipeline.windows import part_of
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.kinesis.calls import Calls
+from pipeline.kinesis.answers import Calls
 from pipeline.kinesis.errors import Gap, PassingError, ReadError
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.positions import Cursor

@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from pipeline.kinesis.calls import Calls, ShardInfo
+from pipeline.kinesis.answers import Calls, ShardInfo
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.paths import stable_hash

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from pipeline.kinesis.calls import Calls, Page
+from pipeline.kinesis.answers import Calls, Page
 from pipeline.kinesis.errors import ExpiredIterator, PassingError, ShardGone
 from pipeline.kinesis.pace import BEHIND_S, BYTES_PER_S, PACE, TIP_S, Pace
 from pipeline.kinesis.positions import Cursor

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from pipeline.kinesis.calls import Calls, connect
+from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.calls import connect
 from pipeline.kinesis.pace import PACE, Pace
 from pipeline.kinesis.pages import ShardPages
 from pipeline.kinesis.settings import StreamInfo

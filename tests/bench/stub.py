@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from unittest import mock
 
 import pipeline.kinesis.shared
-from pipeline.kinesis.calls import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.listing import HASH_RANGE
 from pipeline.windows import HOUR_MS
 

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 from typing import NamedTuple
 
-from pipeline.kinesis.calls import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.errors import ExpiredIterator, ReadError, ShardGone
 from pipeline.kinesis.listing import HASH_RANGE
 from pipeline.kinesis.settings import ReadSettings, StreamInfo

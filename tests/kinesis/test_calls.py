@@ -13,7 +13,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from pipeline.kinesis.calls import KinesisCalls, Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.calls import KinesisCalls
 from pipeline.kinesis.errors import CREDENTIALS, ExpiredIterator, PassingError, ReadError, ShardGone
 from tests.kinesis.wire import DATE_MS, Wire
 

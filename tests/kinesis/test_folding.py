@@ -6,7 +6,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kinesis.calls import Page, RawRecord
+from pipeline.kinesis.answers import Page, RawRecord
 from pipeline.kinesis.folding import Batch, Folded, fold_page
 from pipeline.kinesis.positions import Cursor
 

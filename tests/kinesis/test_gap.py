@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import run as run_module
 from pipeline.kinesis import read as read_module
-from pipeline.kinesis.calls import Page
+from pipeline.kinesis.answers import Page
 from pipeline.kinesis.errors import Gap
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.pages import ShardPages

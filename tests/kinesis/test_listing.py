@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from pipeline.kinesis.calls import ShardInfo
+from pipeline.kinesis.answers import ShardInfo
 from pipeline.kinesis.listing import FORGET_MS, HASH_RANGE, list_streams, merge_listing, owned_by, owner_of, tiles
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kinesis.calls import RawRecord
+from pipeline.kinesis.answers import RawRecord
 from pipeline.kinesis.folding import Batch
 from pipeline.kinesis.unpack import PORTION_BYTES, portions
 

@@ -13,7 +13,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.kinesis import read as read_module
-from pipeline.kinesis.calls import Page
+from pipeline.kinesis.answers import Page
 from pipeline.kinesis.errors import Gap
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.pages import ShardPages

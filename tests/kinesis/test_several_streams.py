@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.kinesis.calls import Page, ShardInfo, Summary
+from pipeline.kinesis.answers import Page, ShardInfo, Summary
 from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.unpack import unpack_batch

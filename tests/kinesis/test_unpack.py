@@ -1,7 +1,7 @@
 """Batches to records with their origins: sub-sequence numbers, labels, broken aggregates."""
 from __future__ import annotations
 
-from pipeline.kinesis.calls import RawRecord
+from pipeline.kinesis.answers import RawRecord
 from pipeline.kinesis.folding import Batch
 from pipeline.kinesis.unpack import UnpackBatches, unpack_batch
 from tests.kinesis.aggregates import aggregate, sealed
