@@ -53,7 +53,7 @@ def beam_options(options: Options) -> PipelineOptions:
     if options.runner == 'PrismRunner' and not given(args, 'prism_location'):
         args += [f'--prism_location={path}' for path in _prism()]
     if options.runner == 'FlinkRunner':
-        args += flink_options(args, options.start, options.stop is not None)
+        args += flink_options(args, options.start, bounded=options.stop is not None)
     if options.runner == 'DataflowRunner' and any('streaming_mode_at_least_once' in arg for arg in args):
         raise RunRefused('--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs '
                          'exactly-once mode')

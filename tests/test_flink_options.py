@@ -34,6 +34,13 @@ def test_flink_is_given_what_makes_it_safe() -> None:
     assert 'streaming' in flags
 
 
+def test_a_bounded_run_is_let_end_on_flink() -> None:
+    assert 'shutdown_sources_after_idle_ms' not in flags_of(*FLINK)
+    assert flags_of(*FLINK, '--stop', 'now')['shutdown_sources_after_idle_ms'] == '1000'
+    assert flags_of(*FLINK, '--stop', 'now', '--shutdown_sources_after_idle_ms=5000')[
+        'shutdown_sources_after_idle_ms'] == '5000'
+
+
 def test_what_the_user_says_of_flink_stays() -> None:
     flags = flags_of(*FLINK, '--checkpointing_interval=5000', '--checkpointing_mode=exactly_once', '--job_name=mine',
                      '--finish_bundle_before_checkpointing')

@@ -87,12 +87,17 @@ def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objec
 
     manifests = lake.manifests('flink')
     windows = [manifest['window_ms'] for manifest in manifests.values()]
-    lake.run('one', '--start', iso(min(windows)), '--stop', iso(max(windows) + 5000), *OPTIONS[:2])
-    assert (ended, submitter.left_behind(), set(cluster.jobs().values())) == (0, False, {'CANCELED'})
+    stretch = ('--start', iso(min(windows)), '--stop', iso(max(windows) + 5000))
+    lake.run('one', *stretch, *OPTIONS[:2])
+    bounded = cluster.submit(lake.command('bounded', *stretch, *OPTIONS, *cluster.options()))
+    assert bounded.process.wait(SLOW_S) == 0, bounded.output()
+
+    assert (ended, submitter.left_behind(), bounded.left_behind()) == (0, False, False)
+    assert list(cluster.jobs().values()) == ['CANCELED', 'FINISHED']
     assert committed(lake) > by_flink
     assert lake.backup('flink') == {(put.shard, put.sequence): put.data for put in lake.puts}
-    assert lake.manifests('one') == manifests
-    assert lake.objects('one') == lake.objects('flink')
+    assert lake.manifests('one') == lake.manifests('bounded') == manifests
+    assert lake.objects('one') == lake.objects('bounded') == lake.objects('flink')
 
 
 def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends_by_ctrl_c(
