@@ -14,7 +14,7 @@ from pipeline.streams import Stream, check_streams
 from pipeline.values import Refused
 
 if TYPE_CHECKING:
-    from transforms.rename import Rules
+    from transforms.rules import Rules
 
 __all__ = ['Options', 'Stream', 'parse_options']
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.values import Refused, shown
 
 if TYPE_CHECKING:
-    from transforms.rename import Rules
+    from transforms.rules import Rules
 
 
 class RenameFile(NamedTuple):
@@ -47,7 +47,7 @@ def rules_of(rename: RenameFile) -> Rules:
 
     The transform is imported here only, since Beam comes with it and takes a second.
     """
-    from transforms.rename import CONVENTION, Rules
+    from transforms.rules import CONVENTION, Rules
     if rename == CONVENTION_ONLY:
         return CONVENTION
     try:

@@ -8,8 +8,7 @@ import pytest
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 
-from pipeline import bucket
-from pipeline.bucket import Buckets, _BucketBackup, _BucketEvents, _BucketFailures
+from pipeline.bucket import _BucketBackup, _BucketEvents, _BucketFailures
 from pipeline.chunks import decode_chunk, join_chunks
 from pipeline.kinesis.answers import RawRecord
 from pipeline.kinesis.folding import Batch
@@ -92,30 +91,6 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
                  'lines': 4, 'fragments': 2, 'hours_of_arrival': 3},
         WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0,
                            'hours_of_arrival': 0}}
-
-
-def test_a_full_chunk_is_cut_and_the_next_line_begins_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket, 'CHUNK_BYTES', 10)
-    buckets = Buckets()
-
-    given = [[decode_chunk(keyed.value[1]) for keyed in buckets.add('a', origin(number), 0, line)]
-             for number, line in enumerate([b'12345', b'1234', b'1', b'x'])]
-
-    assert [len(chunks) for chunks in given] == [0, 0, 1, 0]
-    assert given[2][0][0].body == b'12345\n1234\n1\n'
-    assert [decode_chunk(keyed.value[1])[0].body for keyed in buckets.flush()] == [b'x\n']
-    assert list(buckets.flush()) == []
-
-
-def test_a_full_bundle_gives_every_chunk_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket, 'BUNDLE_BYTES', 10)
-    buckets = Buckets()
-
-    given = [[keyed.value[0] for keyed in buckets.add(path, origin(number), 0, line)]
-             for number, (path, line) in enumerate([('a', b'12345'), ('b', b'1234'), ('a', b'1'), ('a', b'x')])]
-
-    assert given == [[], [], [b'a', b'b'], []]
-    assert [keyed.value[0] for keyed in buckets.flush()] == [b'a']
 
 
 def test_shards_and_windows_do_not_share_a_chunk() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.options import Options, Stream, parse_options
-from transforms.rename import CONVENTION, Rules
+from transforms.rules import CONVENTION, Rules
 
 BASE = ['--stream', 'events', '--output', '/lake']
 TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'

@@ -11,7 +11,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.bucket import Buckets, _BucketEvents
+from pipeline.bucket import _BucketEvents
+from pipeline.buckets import Buckets
 from pipeline.chunks import join_chunks
 from pipeline.layout import Layout
 from transforms import (

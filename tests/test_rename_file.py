@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.rename_file import CONVENTION_ONLY, RenameFile, read_rename, rules_of
 from pipeline.values import Refused
-from transforms.rename import CONVENTION, Rules
+from transforms.rules import CONVENTION, Rules
 
 MAPPING = {'Old Name': 'new_name', 'noise': None, 'Größe': 'size'}
 

@@ -4,7 +4,8 @@ from transforms.flatten import FlattenEvents, flatten_event
 from transforms.parse import ParseEvents, parse_event
 from transforms.partition import event_hour_ms, platform_of
 from transforms.records import ERROR_CODES, Document, Failure, MalformedRecord, Origin, Record
-from transforms.rename import CONVENTION, RenameFields, Rules, rename_fields
+from transforms.rename import RenameFields, rename_fields
+from transforms.rules import CONVENTION, Rules
 from transforms.split import Malformed, Split, SplitRecords, split_record
 
 __all__ = [
