@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 import subprocess
 import time
@@ -35,25 +34,62 @@ def windows(lake: Lake) -> list[str]:
     return sorted(manifest['window'] for manifest in lake.manifests('one').values())
 
 
+def committed(lake: Lake, prefix: str) -> int:
+    """Count the windows that are committed under a prefix."""
+    return sum(key.startswith('manifests/') for key in lake.output.tags(prefix))
+
+
 def assert_same(lake: Lake, prefix: str) -> None:
     """Compare what a prefix holds with the first run's."""
     assert lake.objects(prefix) == lake.objects('one')
     assert lake.manifests(prefix) == lake.manifests('one')
 
 
-def test_every_runner_goes_on_from_where_another_stopped(lake: Lake, tmp_path: pathlib.Path) -> None:
+@pytest.fixture(scope='module')
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
+    """A Flink cluster, which is started once."""
+    with FlinkCluster(tmp_path_factory.mktemp('flink')) as cluster:
+        yield cluster
+
+
+def test_every_runner_goes_on_from_where_another_stopped(lake: Lake, cluster: FlinkCluster) -> None:
     needs_prism()
     start, stop = windows_of(lake.manifests('one'))
     starts = windows(lake)
 
     lake.run('relay', '--start', start, '--stop', starts[3])
     lake.run('relay', '--start', 'resume', '--stop', starts[6], '--runner', 'PrismRunner')
-    with FlinkCluster(tmp_path) as cluster:
-        submitted = cluster.submit(lake.command('relay', '--start', 'resume', '--stop', starts[9], *cluster.options()))
-        assert submitted.process.wait(300) == 0, submitted.output()[-3000:]
+    submitted = cluster.submit(lake.command('relay', '--start', 'resume', '--stop', starts[9], *cluster.options()))
+    assert submitted.process.wait(300) == 0, submitted.output()[-3000:]
     lake.run('relay', '--start', 'resume', '--stop', stop)
 
     assert_same(lake, 'relay')
+
+
+def test_a_savepoint_older_than_the_newest_manifest_writes_the_same_again(lake: Lake, cluster: FlinkCluster) -> None:
+    start, _ = windows_of(lake.manifests('one'))
+    command = lake.command('old', '--checkpointing_interval', '3000', *cluster.options())
+    cluster.submit([*command, '--start', start])
+    job = cluster.running_job()
+    cluster.wait(lambda: committed(lake, 'old') >= committed(lake, 'one'), 300)
+    savepoint = cluster.stop(job)
+    cluster.wait(savepoint, 300)
+    lake.fill(60, DOCUMENTS, 3, seed=6)
+    time.sleep(1.1)  # past the window of the last put
+    lake.run('old', '--start', 'resume', '--stop', 'now')
+    before = lake.manifests('old')
+
+    cluster.submit([*command, '--savepoint_path', str(savepoint())])
+    job = cluster.running_job()
+    cluster.wait(lambda: committed(lake, 'old') > len(before), 300)
+
+    assert cluster.restored(job) == 1
+    cluster.cancel(job)
+    _, stop = windows_of(before)
+    lake.run('fresh', '--start', start, '--stop', stop)
+    assert lake.objects('old') == lake.objects('fresh')
+    after = lake.manifests('old')
+    assert {key: after[key] for key in before} == before == lake.manifests('fresh')
 
 
 def test_a_runner_that_closes_windows_early_commits_none_of_them_and_a_resume_makes_them_whole(lake: Lake) -> None:
