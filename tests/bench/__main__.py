@@ -64,7 +64,7 @@ def parts_of(rounds: int, scale: float, memory_s: float) -> dict[str, Callable[[
     return {
         'kernel': lambda: kernel_rows(of(10_000), rounds), 'equality': lambda: equality_rows(of(20_000)),
         'start': lambda: start_rows(rounds), 'whole': lambda: whole_rows(of(100_000), few),
-        'emulated': lambda: emulated_rows(of(100_000), few), 'growth': lambda: growth_rows(of(20_000), few),
+        'emulated': lambda: emulated_rows(of(100_000), few), 'growth': lambda: growth_rows(of(100_000), few),
         'prism': lambda: prism_rows(of(100_000), few), 'hostile': lambda: hostile_rows(rounds),
         'gzip': lambda: gzip_rows(of(20_000), rounds), 'memory': lambda: memory_rows(memory_s)}
 
