@@ -12,6 +12,11 @@ from typing import NamedTuple
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NO_BRACKET = rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+'
 _FLAT_OBJECT = re.compile(rb'\{' + _NO_BRACKET + rb'\}', re.DOTALL)
+# Objects of up to three levels, as most events are: a run of them is passed over in C.
+_INNER = rb'[{\[]' + _NO_BRACKET + rb'[}\]]'
+for _ in range(2):
+    _INNER = rb'[{\[]' + _NO_BRACKET + rb'(?:' + _INNER + _NO_BRACKET + rb')*+[}\]]'
+_SHALLOW_RUN = re.compile(rb'(?:[ \t\r\n]*+(?=\{)' + _INNER + rb'){1,1000}+', re.DOTALL)
 _BRACKETS = re.compile(_NO_BRACKET + rb'(?:([{\[]++)|([}\]]++))', re.DOTALL)
 _SCALAR = re.compile(_STRING + rb'|[-+.0-9A-Za-z]++', re.DOTALL)
 _WHITE = re.compile(rb'[ \t\r\n]*+')
@@ -35,13 +40,23 @@ def skip_white(data: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def objects_in(data: bytes) -> Iterator[Span]:
-    """Give the span of each top-level object, up to the first thing that is none or is not closed.
+def shallow_run(data: bytes, at: int) -> int:
+    """Give the end of the next thousand objects of up to three levels, or of as many as stand there; `at` for none.
+
+    >>> shallow_run(b'{"a":1} {"b":"}{"}{"c":[[[]]]}', 0)
+    18
+    """
+    found = _SHALLOW_RUN.match(data, at)
+    return found.end() if found else at
+
+
+def objects_in(data: bytes, at: int = 0) -> Iterator[Span]:
+    """Give the span of each top-level object from `at` on, up to the first thing that is none or is not closed.
 
     >>> list(objects_in(b'{"a":[{}]} {"b":"}{"}x{}'))
     [Span(start=0, end=10, depth=3), Span(start=11, end=21, depth=1)]
     """
-    start = skip_white(data, 0)
+    start = skip_white(data, at)
     while data.startswith(b'{', start):
         span = value_at(data, start)
         if span is None:

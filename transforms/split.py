@@ -9,7 +9,7 @@ import msgspec
 from transforms.batching import Stage, failure, staged
 from transforms.limits import MAX_LEVELS, MESSAGES, decode_deep
 from transforms.records import Document, Failure, Record
-from transforms.scan import objects_in, prune, skip_white, value_at
+from transforms.scan import objects_in, prune, shallow_run, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 #: What the parser raises; beside its own errors a ValueError for bytes that are not UTF-8.
@@ -60,14 +60,26 @@ def split_record(data: bytes) -> Split:
 def _split_exactly(data: bytes) -> Split:
     documents: list[Document] = []
     skipped: list[Malformed] = []
-    end = index = 0
-    for index, (start, stop, depth) in enumerate(objects_in(data)):
+    end = one_by_one = 0
+    while True:
+        run = shallow_run(data, end) if end >= one_by_one else end
+        if run > end:
+            try:
+                documents += _OBJECT.decode_lines(data[end:run])
+                end = run
+            except _REFUSED:
+                one_by_one = run
+            continue
+        span = next(objects_in(data, end), None)
+        if span is None:
+            break
+        start, stop, depth = span
         try:
             document = _OBJECT.decode(data[start:stop]) if depth <= MAX_LEVELS else decode_deep(data[start:stop])
         except _REFUSED:
             break
         if document is None:
-            skipped.append(_malformed('too-deep', data[start:stop], index, start))
+            skipped.append(_malformed('too-deep', data[start:stop], len(documents) + len(skipped), start))
         else:
             documents.append(document)
         end = stop
