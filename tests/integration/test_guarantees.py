@@ -16,6 +16,7 @@ from pipeline.kinesis import calls, folding, read, reader
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
 from pipeline.windows import iso
+from tests.integration.jobs import FLUSH_MS
 from tests.integration.lake import Lake, windows_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -114,7 +115,7 @@ def test_a_broken_guarantee_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPat
                                        way: list[str], code: int, noticed: str) -> None:
     first, stop = windows_of(lake.manifests('one'))
     since = busy_windows(lake)[2]
-    way = [iso(since + 500) if word == 'middle' else word for word in way or ['--start', first]]
+    way = [iso(last_arrival(lake, since)) if word == 'middle' else word for word in way or ['--start', first]]
     name, lossy = broken.__name__, world is accounts_lost
     world(monkeypatch)
     whole = 'one'
@@ -134,6 +135,12 @@ def test_a_broken_guarantee_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPat
 def busy_windows(lake: Lake) -> list[int]:
     """Give the windows that hold records, in epoch ms."""
     return sorted(manifest['window_ms'] for manifest in lake.manifests('one').values() if manifest['counts']['records'])
+
+
+def last_arrival(lake: Lake, window_ms: int) -> int:
+    """Give the time, in epoch ms, at which the last record of a window arrived."""
+    arrivals = [line['approximateArrivalTimestamp'] for line in lake.lines('one', 'backup/')]
+    return int(max(arrival for arrival in arrivals if arrival < window_ms + FLUSH_MS))
 
 
 def difference(lake: Lake, prefix: str, whole: str, since_ms: int) -> str:
