@@ -17,7 +17,7 @@ install() {  # a stamp for each extra: an installation that was cut short is mad
 case "${1-}" in
 '') install local; exec $python -m pipeline.local.demo ;;
 test) shift; install test; tests/tools/install.sh; .venv/bin/ruff check; .venv/bin/mypy
-    exec $python -m pytest -q -n 2 --dist loadfile "$@" ;;
+    exec $python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@" ;;
 bench) shift; install test; tests/tools/install.sh; exec $python -m tests.bench "$@" ;;
 *) install local; exec $python -m pipeline "$@" ;;
 esac
