@@ -44,7 +44,7 @@ def leave(code: int) -> NoReturn:
     What runners registered for the end is run, since that ends the processes that they started.
     """
     logging.disable(logging.CRITICAL)
-    threading.excepthook = lambda _: None  # those threads lose their connections now
+    _hush_threads()
     for stop in (sys.stdout.flush, sys.stderr.flush, atexit._run_exitfuncs):
         with contextlib.suppress(Exception):
             stop()
@@ -96,7 +96,15 @@ def _quiet_beam(options: Options) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger('PrismJobServer').disabled = True  # Beam sets a level of its own
     with contextlib.redirect_stderr(_nowhere() if here else sys.stderr):
-        yield
+        try:
+            yield
+        finally:
+            _hush_threads()  # before stderr is back: what is said there now must stay the last line
+
+
+def _hush_threads() -> None:
+    """Let threads of a runner that is gone fail unseen: they lose their connections."""
+    threading.excepthook = lambda _: None
 
 
 @functools.cache

@@ -97,9 +97,10 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
 
 
 def kill_bounded(killer: Killer, count: int) -> list[Kill]:
-    """Kill a bounded run of the whole history that often, then let it end."""
+    """Kill a bounded run of the whole history that often, then let it end; one that was quicker begins anew."""
+    start: tuple[str, ...] = ()
     while True:
-        with killer.jobs('--stop', killer.history.end) as job:
+        with killer.jobs('--stop', killer.history.end, *start) as job:
             killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if len(killer.kills) == count:
                 assert job.wait(PATIENCE_S) == 0
@@ -107,7 +108,9 @@ def kill_bounded(killer: Killer, count: int) -> list[Kill]:
             if job.poll() is None:
                 job.kill()
                 killer.note('process')
-            assert job.wait(PATIENCE_S) in (0, -signal.SIGKILL)
+            code = job.wait(PATIENCE_S)
+            assert code in (0, -signal.SIGKILL)
+            start = () if code else ('--start', 'earliest')
 
 
 def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
@@ -124,6 +127,8 @@ def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
                 continue
             part, _, how = victim.partition(' ')
             job = cluster.running_job() if part == JOB_MANAGER else ''
+            if how:
+                killer.wait(lambda job=job: _checkpoints(killer.folder, job))  # type: ignore[misc]
             cluster.kill(part)
             killer.note(victim)
             cluster.start(part)
@@ -207,4 +212,8 @@ def _last_line(log: pathlib.Path) -> str:
 
 
 def _newest_checkpoint(folder: pathlib.Path, job: str) -> pathlib.Path:
-    return max(folder.glob(f'checkpoints/{job}/chk-*/_metadata'), key=lambda path: path.stat().st_mtime).parent
+    return max(_checkpoints(folder, job), key=lambda path: path.stat().st_mtime).parent
+
+
+def _checkpoints(folder: pathlib.Path, job: str) -> list[pathlib.Path]:
+    return list(folder.glob(f'checkpoints/{job}/chk-*/_metadata'))
