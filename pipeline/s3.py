@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import boto3
-from apache_beam.metrics import Metrics
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -117,9 +116,14 @@ def patiently(what: str, call: Callable[[], T]) -> T:
                 raise
             if failures == WARN_AFTER:
                 _log.warning('%s fails with %s, trying again', what, code_of(error))
-        Metrics.counter('s3', 'retries').inc()
+        _count_retry()
         # Some jitter, never none of the delay: workers that were throttled together must not come back together.
         time.sleep(min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0))
+
+
+def _count_retry() -> None:
+    from apache_beam.metrics import Metrics  # a second that only those pay who run in Beam already
+    Metrics.counter('s3', 'retries').inc()
 
 
 def passes(error: BotoCoreError | ClientError) -> bool:
