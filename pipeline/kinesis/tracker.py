@@ -41,8 +41,10 @@ class ReaderTracker(RestrictionTracker):  # type: ignore[misc]
         return True
 
     def current_progress(self) -> RestrictionProgress:
-        state = self._claimed or self._restriction
-        return RestrictionProgress(completed=0, remaining=0 if state.done else 1)
+        # As a fraction, which Beam leaves alone. Work completed it counts itself by the bytes of the output, which is NaN
+        # before the first one, and then a split that a runner asks for fails the job (seen on Prism).
+        done = (self._claimed or self._restriction).done
+        return RestrictionProgress(fraction=float(done), remaining=0 if done else 1)
 
     def is_bounded(self) -> bool:
         return self._restriction.stop_ms >= 0

@@ -101,3 +101,9 @@ def test_what_is_left_is_told_until_the_end() -> None:
 @pytest.mark.parametrize(('stop_ms', 'bounded'), [(-1, False), (0, True), (10_000, True)])
 def test_a_reader_with_a_stop_is_bounded(stop_ms: int, bounded: bool) -> None:
     assert ReaderTracker(ReaderState(0, stop_ms)).is_bounded() == bounded
+
+
+def test_a_split_before_the_first_output_finds_progress_that_is_a_number() -> None:
+    progress = ReaderTracker(FIRST).current_progress()
+
+    assert progress.with_completed(float('nan')).fraction_completed == 0.0
