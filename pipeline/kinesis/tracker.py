@@ -41,8 +41,8 @@ class ReaderTracker(RestrictionTracker):  # type: ignore[misc]
         return True
 
     def current_progress(self) -> RestrictionProgress:
-        # As a fraction, which Beam leaves alone. Work completed it counts itself, by the bytes of the output: NaN before
-        # the first one, and then a split that a runner asks for fails the job (seen on Prism).
+        # As a fraction, which Beam leaves alone. Work completed it counts itself, by bytes of output: NaN before the
+        # first one, and then a split that a runner asks for fails the job (seen on Prism).
         done = (self._claimed or self._restriction).done
         return RestrictionProgress(fraction=float(done), remaining=0 if done else 1)
 
