@@ -57,12 +57,6 @@ class Pace:
             delay_s = min(max(delay_s, TIP_S), LAST_THROTTLED_S) if throttled else min(delay_s, LAST_RETRY_S)
             self._ready[key] = self.clock() + delay_s
 
-    def forget(self, key: object) -> None:
-        """Drop what was noted of a key that is not asked any more."""
-        with self._lock:
-            self._failures.pop(key, None)
-            self._ready.pop(key, None)
-
 
 #: One for the process: a shard's limit does not grow with the number of bundles that read it.
 PACE = Pace()

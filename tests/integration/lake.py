@@ -1,12 +1,14 @@
 """A stream and a bucket on servers that really listen, and jobs run by their real command line."""
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import random
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -50,6 +52,17 @@ class Lake(Jobs):
                         for at in range(each)]
             self.puts += self.aws.put_records(self.stream, batch_of)
             time.sleep(max(0.0, FLUSH_MS / 1000 - (time.monotonic() - began)))
+
+
+@contextlib.contextmanager
+def lake_read_once(records: int, documents: int, windows: int, seed: int) -> Iterator[Lake]:
+    """Fill a stream of 4 shards and read it once in one bounded run, under `one`."""
+    with LocalAws() as aws:
+        lake = Lake(aws, 'events', 4)
+        lake.fill(records, documents, windows, seed)
+        time.sleep(1.1)  # past the window of the last put
+        lake.run('one', '--start', 'earliest', '--stop', 'now')
+        yield lake
 
 
 def needs_prism() -> None:

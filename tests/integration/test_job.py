@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.local.servers import LocalAws
-from tests.integration.lake import Lake, needs_prism, windows_of
+from tests.integration.lake import Lake, lake_read_once, needs_prism, windows_of
 from transforms import split_record
 
 pytestmark = pytest.mark.timeout(300)
@@ -21,11 +20,7 @@ RECORDS, DOCUMENTS, WINDOWS = 5500, 10, 10
 @pytest.fixture(scope='module')
 def lake() -> Iterator[Lake]:
     """A stream of 55,000 documents over 4 shards and 10 windows, read once in one bounded run, under `one`."""
-    with LocalAws() as aws:
-        lake = Lake(aws, 'events', 4)
-        lake.fill(RECORDS, DOCUMENTS, WINDOWS, seed=1)
-        time.sleep(1.1)  # past the window of the last put
-        lake.run('one', '--start', 'earliest', '--stop', 'now')
+    with lake_read_once(RECORDS, DOCUMENTS, WINDOWS, seed=1) as lake:
         yield lake
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.local.servers import LocalAws, demo_environment
+from pipeline.local.servers import demo_environment
 from tests.integration.flink import FlinkCluster
-from tests.integration.lake import Lake, needs_prism, windows_of
+from tests.integration.lake import Lake, lake_read_once, needs_prism, windows_of
 from tests.integration.servers import ROOT
 
 pytestmark = pytest.mark.timeout(600)
@@ -21,11 +21,7 @@ RECORDS, DOCUMENTS, WINDOWS = 1200, 10, 12
 @pytest.fixture(scope='module')
 def lake() -> Iterator[Lake]:
     """A stream of 12,000 documents over 4 shards and 12 windows, read once in one bounded run, under `one`."""
-    with LocalAws() as aws:
-        lake = Lake(aws, 'events', 4)
-        lake.fill(RECORDS, DOCUMENTS, WINDOWS, seed=5)
-        time.sleep(1.1)  # past the window of the last put
-        lake.run('one', '--start', 'earliest', '--stop', 'now')
+    with lake_read_once(RECORDS, DOCUMENTS, WINDOWS, seed=5) as lake:
         yield lake
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 
 from pipeline.kinesis import pages as pages_module
+from pipeline.kinesis.answers import Page
 from pipeline.kinesis.errors import ExpiredIterator, PassingError, ReadError
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.pages import Fetched, ShardPages
@@ -98,13 +99,18 @@ def test_a_kept_rest_is_given_without_a_call_or_a_wait_and_only_at_its_place() -
     assert len(fake.calls('records')) == 1
 
 
-def test_a_rest_that_would_hold_too_much_memory_is_read_again_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_page_and_another_shard(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeKinesis, Page, Cursor]:
+    """Give a server, a page of 60 bytes where 100 may be kept, and a cursor of another shard."""
     fake = FakeKinesis(2)
     fake.put(A, bytes(60))
     page = pages_of(fake).fetch(CURSOR).page
     assert page is not None
-    other = dataclasses.replace(CURSOR, shard='shardId-000000000001')
     monkeypatch.setattr(pages_module, 'KEPT_BYTES', 100)
+    return fake, page, dataclasses.replace(CURSOR, shard='shardId-000000000001')
+
+
+def test_a_rest_that_would_hold_too_much_memory_is_read_again_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, page, other = a_page_and_another_shard(monkeypatch)
     pages = pages_of(fake)
     pages.keep(CURSOR, page)
     pages.keep(other, page)
@@ -130,12 +136,7 @@ def test_keeping_the_rest_of_the_rest_counts_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_rest_that_nobody_comes_for_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeKinesis(2)
-    fake.put(A, bytes(60))
-    page = pages_of(fake).fetch(CURSOR).page
-    assert page is not None
-    other = dataclasses.replace(CURSOR, shard='shardId-000000000001')
-    monkeypatch.setattr(pages_module, 'KEPT_BYTES', 100)
+    fake, page, other = a_page_and_another_shard(monkeypatch)
     pages = pages_of(fake)
     pages.keep(CURSOR, page)
     fake.sleep(601)
