@@ -43,14 +43,16 @@ class Lake(Jobs):
         self.puts: list[Put] = []
 
     def fill(self, records: int, documents: int, windows: int, seed: int) -> None:
-        """Put records so that they arrive over at least `windows` flush windows of a second."""
+        """Put records so that they arrive over at least `windows` flush windows of a second, twice in each."""
         rng = random.Random(seed)
         each = records // (windows + 1)
         for batch in range(windows + 1):
             began = time.monotonic()
             batch_of = [(f'key-{rng.randint(0, 999)}', record_of(batch * each + at, documents, rng))
                         for at in range(each)]
-            self.puts += self.aws.put_records(self.stream, batch_of)
+            for part in (batch_of[:each // 2], batch_of[each // 2:]):  # what one call puts arrives in one millisecond
+                self.puts += self.aws.put_records(self.stream, part)
+                time.sleep(0.3)
             time.sleep(max(0.0, FLUSH_MS / 1000 - (time.monotonic() - began)))
 
 

@@ -25,7 +25,7 @@ from tests.integration.servers import kinesalite, seaweedfs, server
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = int(os.environ.get('MMP_SEED', '1'))
-SCALE = max(1, int(os.environ.get('MMP_KILLS', '36')) // 36)
+SCALE = -(-int(os.environ.get('MMP_KILLS', '36')) // 36)  # rounded up
 DOCUMENTS, LIVE_S, PATIENCE_S = 100_000, 120 * SCALE, 600
 #: Cancelled, a job of Flink takes its state with it: what a checkpoint saved is there after the death of a JobManager.
 CHECKPOINTS = ('--checkpointing_interval', '3000')
