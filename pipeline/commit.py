@@ -41,10 +41,16 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
         # A replay without a backup must not remove the one that is there.
         ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']
                                if item['path'].startswith('backup/')})
-    write_manifest(conf.store, make_manifest(window_ms, conf.flush_ms, ledger, conf.settings))
     listed = {item['path']: item['sha256'] for manifest in earlier for item in manifest['objects']}
-    for path in sorted(listed.keys() - ledger.objects.keys()):
+    unfinished = {path for manifest in earlier for path in manifest.get('removing', ())}
+    stale = sorted((listed.keys() | unfinished) - ledger.objects.keys())
+    whole = make_manifest(window_ms, conf.flush_ms, ledger, conf.settings)
+    # Whoever writes this window again after a crash in the middle removes the rest.
+    write_manifest(conf.store, {**whole, 'removing': stale} if stale else whole)
+    for path in stale:
         conf.stores[path.split('/', 1)[0]].delete(path)
+    if stale:
+        write_manifest(conf.store, whole)
     for manifest in earlier:
         if manifest['window_ms'] != window_ms:  # of a shorter flush interval: it would list what is no longer there
             conf.store.delete(manifest_path(manifest['window_ms']))

@@ -55,8 +55,22 @@ def test_the_manifest_comes_first_then_what_it_leaves_out_is_removed_then_resume
     commit(store, balanced(), START + FLUSH_MS)
 
     assert store.effects == [
-        ('put', PATH), ('delete', EVENTS),
+        ('put', PATH), ('delete', EVENTS), ('put', PATH),
         ('put', manifest_path(START + FLUSH_MS)), ('put', 'resume.json')]
+
+
+def test_what_a_crash_left_behind_is_removed_when_the_window_is_written_again() -> None:
+    store, whole = anchored(), anchored()
+    commit(store, balanced())
+    commit(whole, with_android())
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MemoryStore, 'delete', _die)
+        commit(store, with_android())
+    assert EVENTS in store and (read_manifest(store, START) or {})['removing'] == [EVENTS]
+
+    commit(store, with_android())
+
+    assert store == whole
 
 
 def test_resume_moves_once_the_manifest_stands() -> None:
@@ -149,3 +163,7 @@ def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_
     assert ANDROID not in store
     assert sum(path.startswith('events/') for path in store) == 2
     assert sum(path.startswith('manifests/') for path in store) == 2
+
+
+def _die(store: MemoryStore, path: str) -> None:
+    raise KeyboardInterrupt
