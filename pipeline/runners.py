@@ -26,6 +26,8 @@ from pipeline.settings import RunRefused
 READERS_PER_WORKER = 4
 SERVICES = ('FlinkRunner', 'DataflowRunner')
 NAME_CHARS = 63
+#: Beam waits that long for the end of a job on Prism (for its state, it says), by default five minutes: ten years.
+LONG_S = 315_360_000
 
 
 def runs_here(options: Options) -> bool:
@@ -50,8 +52,8 @@ def beam_options(options: Options) -> PipelineOptions:
         args.append('--streaming')
     if options.runner in SERVICES and not given(args, 'job_name'):
         args.append(f'--job_name={job_name(options.output)}')
-    if options.runner == 'PrismRunner' and not given(args, 'prism_location'):
-        args += [f'--prism_location={path}' for path in _prism()]
+    if options.runner == 'PrismRunner':
+        args += _prism(args)
     if options.runner == 'FlinkRunner':
         args += flink_options(args, options.start, bounded=options.stop is not None)
     if options.runner == 'DataflowRunner' and any('streaming_mode_at_least_once' in arg for arg in args):
@@ -113,8 +115,9 @@ def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None
     return FlinkMaster(address)
 
 
-def _prism() -> list[str]:
-    """Find Prism beside this Python or on the path; Beam would download it."""
+def _prism(args: list[str]) -> list[str]:
+    """Find Prism beside this Python or on the path, where Beam would download it; and let a run take its time."""
     beside = pathlib.Path(sys.executable).parent / 'prism'
     found = str(beside) if beside.exists() else shutil.which('prism')
-    return [found] if found else []
+    told = {'prism_location': found, 'job_server_timeout': LONG_S}
+    return [f'--{name}={value}' for name, value in told.items() if value and given(args, name) is None]

@@ -57,6 +57,13 @@ def test_a_prism_that_was_given_stays(tmp_path: pathlib.Path) -> None:
     assert options.view_as(PrismRunnerOptions).prism_location == '/opt/prism'
 
 
+@pytest.mark.parametrize(('args', 'seconds'), [([], 315_360_000), (['--job_server_timeout=60'], 60)])
+def test_a_run_on_prism_is_not_ended_after_five_minutes_as_beam_does_unless_told(args: list[str], seconds: int) -> None:
+    options = beam('--runner', 'PrismRunner', *args)
+
+    assert options.view_as(PortableOptions).job_server_timeout == seconds
+
+
 def test_other_options_of_beam_pass_through() -> None:
     assert beam('--type_check_additional=all').view_as(TypeOptions).type_check_additional == 'all'
     assert beam(*FLINK, '--environment_type=EXTERNAL').view_as(PortableOptions).environment_type == 'EXTERNAL'
