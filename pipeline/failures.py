@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError
 
 from pipeline.chunks import OverlapError
 from pipeline.flink import FlinkError
-from pipeline.kinesis.errors import ReadError
+from pipeline.kinesis.errors import Gap, ReadError
 from pipeline.manifests import ManifestError
 from pipeline.stores import StoreError
 
@@ -17,6 +17,7 @@ PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, Stor
 _STEP = re.compile(r" \[while running '[^']*'\]")
 _NAMED = re.compile('|'.join(re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN))
 _LINE = re.compile(rf'^.*?(?:{_NAMED.pattern}): (.+)$', re.MULTILINE)
+_READ = re.compile(rf'^.*?{re.escape(ReadError.__module__)}\.(ReadError|Gap): (.+)$', re.MULTILINE)
 
 
 def reason_of(error: Exception) -> str | None:
@@ -31,3 +32,16 @@ def reason_of(error: Exception) -> str | None:
         return 'the runner does not answer any more; what is committed stays, go on with --start=resume'
     lines = _LINE.findall(str(error)) if isinstance(error, RuntimeError) else []
     return _STEP.sub('', lines[-1]).strip() if lines else None
+
+
+def read_error_in(text: str) -> ReadError | None:
+    """Make again the error with which a reader ended for good elsewhere, None where the text tells of none.
+
+    >>> read_error_in('java.lang.X: Traceback\npipeline.kinesis.errors.Gap: much is lost\n\tat y')
+    Gap('much is lost')
+    """
+    found = _READ.findall(text)
+    if not found:
+        return None
+    name, line = found[-1]
+    return (Gap if name == 'Gap' else ReadError)(_STEP.sub('', line).strip())

@@ -65,9 +65,13 @@ class FlinkMaster:
         vertices = [vertex['id'] for vertex in self._ask(f'/jobs/{job}')['vertices']]
         return any(READERS in name for vertex in vertices for name in self._metrics(job, vertex))
 
+    def failure(self, job: str) -> str:
+        """Give the stack trace of the job's last failure, '' where it had none."""
+        return self._ask(f'/jobs/{job}/exceptions').get('root-exception') or ''
+
     def cause(self, job: str) -> str:
         """Say in a line why the job failed last, '' where it did not."""
-        text = self._ask(f'/jobs/{job}/exceptions').get('root-exception')
+        text = self.failure(job)
         return cause_of(text) if text else ''
 
     def _metrics(self, job: str, vertex: str) -> Iterator[str]:

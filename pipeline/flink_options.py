@@ -10,7 +10,7 @@ SAFE = {
 BOUNDED = {'shutdown_sources_after_idle_ms': '1000'}
 
 
-def flink_options(args: list[str], start: str | int | None, bounded: bool) -> list[str]:
+def flink_options(args: list[str], start: str | int | None, on_gap: str, bounded: bool) -> list[str]:
     """Give what makes Flink safe and is absent from the arguments. Raises RunRefused where one is turned off."""
     mode, interval = given(args, 'checkpointing_mode'), given(args, 'checkpointing_interval')
     if mode and mode.upper() != 'EXACTLY_ONCE':
@@ -22,7 +22,7 @@ def flink_options(args: list[str], start: str | int | None, bounded: bool) -> li
     if given(args, 'job_endpoint') and not given(args, 'flink_master'):
         raise RunRefused('--flink_master: must be given with --job_endpoint: this program watches the job there')
     if given(args, 'savepoint_path'):
-        _check_savepoint(args, start)
+        _check_savepoint(args, start, on_gap)
     if not bounded and given(args, 'shutdown_sources_after_idle_ms') is not None:
         raise RunRefused('--shutdown_sources_after_idle_ms: must not be given without --stop: it ends checkpoints')
     needed = {**SAFE, **BOUNDED} if bounded else SAFE
@@ -30,9 +30,12 @@ def flink_options(args: list[str], start: str | int | None, bounded: bool) -> li
     return [f'--{name}={value}' if value else f'--{name}' for name, value in absent.items()]
 
 
-def _check_savepoint(args: list[str], start: str | int | None) -> None:
+def _check_savepoint(args: list[str], start: str | int | None, on_gap: str) -> None:
     if start not in (None, 'resume'):
         raise RunRefused(f"--start: got '{start}', must be resume with --savepoint_path, which says where to go on")
+    if on_gap == 'skip':
+        raise RunRefused("--on_gap: got 'skip', must be fail with --savepoint_path: the readers in it would meet the "
+                         'gap again and again')
     if given(args, 'flink_submit_uber_jar') is not None:
         raise RunRefused('--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')
 

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from pipeline.failures import read_error_in
 from pipeline.flink import FlinkError, FlinkMaster, JobState
+from pipeline.kinesis.errors import ReadError
 
 LOOK_S = 5.0
 #: A warning comes within a minute; a reader's first call takes seconds, and Flink shows it up to ten seconds later.
@@ -23,13 +25,17 @@ def watching(master: FlinkMaster, name: str) -> Iterator[None]:
     """Watch the job of that name while the block submits it and waits for its end; cancel what is left of it then.
 
     Beam's own cancel ends the job server's part only, and a Ctrl-C reaches the job server before it could pass it on.
-    Raises FlinkError where the job may still be running.
+    Raises FlinkError where the job may still be running, and ReadError (Gap) where its readers ended for good: Flink
+    would start them again for ever.
     """
-    with FlinkWatch(master, name):
-        try:
+    watch = FlinkWatch(master, name)
+    try:
+        with watch:
             yield
-        finally:
-            cancel_job(master, name)
+    finally:
+        cancel_job(master, name)
+        if watch.failure:
+            raise watch.failure
 
 
 def cancel_job(master: FlinkMaster, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -46,11 +52,15 @@ def cancel_job(master: FlinkMaster, name: str, sleep: Callable[[float], None] = 
 
 
 class FlinkWatch:
-    """Warn when no reader is called, when the job restarts, and when the cluster does not answer."""
+    """Warn when no reader is called, when the job restarts, and when the cluster does not answer.
+
+    A job whose readers ended for good is cancelled; `failure` is what they ended with.
+    """
 
     def __init__(self, master: FlinkMaster, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._master, self._name, self._clock = master, name, clock
         self._began, self._due = clock(), NEVER_READ_S
+        self.failure: ReadError | None = None
         self._job = ''
         self._restarts = 0
         self._was_read = self._is_lost = False
@@ -84,6 +94,9 @@ class FlinkWatch:
             self._restarts = state.restarts
             _log.warning('restarts of job %s so far: %d, the last one for: %s', state.job, state.restarts,
                          self._master.cause(state.job))
+            self.failure = self.failure or read_error_in(self._master.failure(state.job))
+            if self.failure:
+                self._master.cancel(state.job)
         self._was_read = self._was_read or bool(state and self._master.was_read(state.job))
         waited_s = self._clock() - self._began
         if not self._was_read and waited_s >= self._due:

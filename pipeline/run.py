@@ -79,9 +79,11 @@ def run(options: Options) -> Iterator[str]:
     if runs_dry(built):
         yield 'a dry run: nothing was read, nothing written'
         return
-    if runs_alone(options):
-        yield 'Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'
-    if plan.stop_ms >= 0:
+    if plan.stop_ms < 0:
+        yield ('Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'
+               if runs_alone(options) else
+               'the runner has ended the job; what is committed stays, go on with --start=resume')
+    else:
         report = sum_up(store, plan.start_ms, plan.stop_ms, options.flush_ms)
         report.seconds, report.notes = time.monotonic() - began, plan.notes
         yield report.text()

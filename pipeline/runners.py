@@ -55,7 +55,7 @@ def beam_options(options: Options) -> PipelineOptions:
     if options.runner == 'PrismRunner':
         args += _prism(args)
     if options.runner == 'FlinkRunner':
-        args += flink_options(args, options.start, bounded=options.stop is not None)
+        args += flink_options(args, options.start, options.on_gap, bounded=options.stop is not None)
     if options.runner == 'DataflowRunner' and any('streaming_mode_at_least_once' in arg for arg in args):
         raise RunRefused('--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs '
                          'exactly-once mode')

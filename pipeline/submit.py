@@ -7,7 +7,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.failures import reason_of
+from pipeline.failures import read_error_in, reason_of
 from pipeline.flink import cause_of
 from pipeline.options import Options
 from pipeline.runners import SERVICES, runs_alone, watched
@@ -20,12 +20,15 @@ class PipelineFailed(Exception):
 def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) -> None:
     """Run a pipeline to its end, or hand it over to a service where it goes on alone.
 
-    Raises PipelineFailed, FlinkError, and what the runner raises.
+    Raises PipelineFailed, FlinkError, ReadError where readers ended for good, and what the runner raises.
     """
     with watched(options, built):
         try:
             state = _run_to_end(options, pipeline)
         except RuntimeError as error:  # so portable runners tell of any failure, with stack traces of two languages
+            lost = read_error_in(str(error))
+            if lost:
+                raise lost from error
             if options.runner not in SERVICES or reason_of(error):
                 raise
             raise PipelineFailed(f'the pipeline failed: {cause_of(str(error))}') from error

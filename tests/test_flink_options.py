@@ -59,6 +59,8 @@ def test_what_the_user_says_of_flink_stays() -> None:
      '--flink_master: must be given with --job_endpoint: this program watches the job there'),
     (['--savepoint_path', 's3://state/1', '--start', 'latest'],
      "--start: got 'latest', must be resume with --savepoint_path, which says where to go on"),
+    (['--savepoint_path', 's3://state/1', '--on_gap', 'skip'],
+     "--on_gap: got 'skip', must be fail with --savepoint_path: the readers in it would meet the gap again and again"),
     (['--savepoint_path', 's3://state/1', '--flink_submit_uber_jar'],
      '--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')])
 def test_a_command_line_that_makes_flink_unsafe_is_refused(args: list[str], answer: str) -> None:

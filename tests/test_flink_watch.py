@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pipeline.flink import FlinkError, FlinkMaster
 from pipeline.flink_watch import CANCEL_S, FlinkWatch, cancel_job, watching
+from pipeline.kinesis.errors import Gap
 from tests.flink_rest import JOB, NAME, PATH, FlinkRest, serving
 
 
@@ -79,6 +82,19 @@ def test_each_restart_is_told_once_with_its_cause(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == [
         f'restarts of job {JOB} so far: 1, the last one for: java.lang.Exception: TaskManager is gone',
         f'restarts of job {JOB} so far: 3, the last one for: java.io.IOException: disk full']
+
+
+def test_a_job_whose_readers_ended_for_good_is_cancelled_and_its_error_raised(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('pipeline.flink_watch.LOOK_S', 0.01)
+    with serving(FlinkRest()) as rest:
+        rest.restart(7, "java.X: Traceback\npipeline.kinesis.errors.Gap: lost [while running 'Read']\n\tat x")
+
+        with pytest.raises(Gap, match='^lost$'), watching(FlinkMaster(rest.url), NAME):
+            while not rest.changes:
+                time.sleep(0.01)
+
+        assert rest.changes == [f'{PATH}?mode=cancel']
 
 
 def test_a_cluster_that_does_not_answer_is_told_once_until_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:

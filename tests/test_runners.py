@@ -95,8 +95,8 @@ def test_at_least_once_on_dataflow_is_refused() -> None:
 
 
 def test_only_a_run_with_an_end_lets_flink_end_its_sources() -> None:
-    assert '--shutdown_sources_after_idle_ms=1000' in flink_options([], 'resume', bounded=True)
-    assert flink_options([], 'resume', bounded=False) == [
+    assert '--shutdown_sources_after_idle_ms=1000' in flink_options([], 'resume', 'fail', bounded=True)
+    assert flink_options([], 'resume', 'skip', bounded=False) == [
         '--checkpointing_interval=30000', '--checkpointing_mode=EXACTLY_ONCE', '--finish_bundle_before_checkpointing']
     assert refusal(*FLINK, '--shutdown_sources_after_idle_ms', '5') == (
         '--shutdown_sources_after_idle_ms: must not be given without --stop: it ends checkpoints')

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from apache_beam.runners.runner import PipelineState
 
+from pipeline.kinesis.errors import Gap
 from pipeline.runners import beam_options
 from pipeline.submit import PipelineFailed, submit
 from tests.options import options_of
@@ -72,6 +73,11 @@ def test_a_pipeline_that_does_not_end_well_is_told_in_one_line() -> None:
     with pytest.raises(PipelineFailed, match='^the pipeline failed: java.io.IOException: disk full$'):
         submitted(RuntimeError('Pipeline failed in state FAILED: x\n\tat y\nCaused by: java.io.IOException: disk full'),
                   *FLINK)
+
+
+def test_readers_that_ended_for_good_on_a_runner_are_told_as_here() -> None:
+    with pytest.raises(Gap, match='^lost$'):
+        submitted(RuntimeError('Pipeline failed: Traceback\npipeline.kinesis.errors.Gap: lost'), *FLINK)
 
 
 def test_what_an_operator_can_mend_and_bugs_in_this_process_pass_as_they_are() -> None:

@@ -67,11 +67,12 @@ class FlinkCluster:
     servers too.
     """
 
-    def __init__(self, folder: pathlib.Path, slots: int = 4, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(self, folder: pathlib.Path, slots: int = 4, settings: Mapping[str, object] | None = None,
+                 pool: Sequence[object] = ('tests.integration.worker_pool',)) -> None:
         if not (shutil.which('java') and LIBRARIES.exists() and JOB_SERVER.exists()):
             pytest.skip('needs Flink: install Java 17 and Maven, then ./run.sh test installs it')
-        rest, rpc, self._pool = free_ports(3)
-        self.folder, self.rest = folder, f'http://{LOOPBACK}:{rest}'
+        rest, rpc, self._port = free_ports(3)
+        self.folder, self.rest, self._pool = folder, f'http://{LOOPBACK}:{rest}', pool
         self._settings = {'rest.port': rest, 'jobmanager.rpc.port': rpc, 'taskmanager.numberOfTaskSlots': slots,
                           **(settings or {})}
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -95,7 +96,8 @@ class FlinkCluster:
 
     def start(self, name: str) -> None:
         """Start JOB_MANAGER, TASK_MANAGER or POOL, which are not running; does not wait until it can be used."""
-        command, environment = pool_command(self._pool) if name == POOL else (java_command(name, self.folder), {})
+        command, environment = (pool_command(self._port, *self._pool) if name == POOL
+                                else (java_command(name, self.folder), {}))
         self._run(name, command, environment)
 
     def wait_until_up(self) -> None:
@@ -117,7 +119,7 @@ class FlinkCluster:
         """Give what a user adds to the job's command line for this cluster."""
         return ['--runner', 'FlinkRunner', '--flink_master', self.rest.removeprefix('http://'),
                 '--flink_version', FLINK_VERSION, '--flink_job_server_jar', str(JOB_SERVER),
-                '--environment_type', 'EXTERNAL', '--environment_config', f'{LOOPBACK}:{self._pool}',
+                '--environment_type', 'EXTERNAL', '--environment_config', f'{LOOPBACK}:{self._port}',
                 '--parallelism', str(parallelism)]
 
     def submit(self, command: Sequence[str]) -> Submitter:

@@ -65,7 +65,7 @@ def java_command(name: str, folder: pathlib.Path) -> list[object]:
             '-cp', f'{LIBRARIES}/*', MAIN[name], '--configDir', conf]
 
 
-def pool_command(port: int) -> tuple[list[object], dict[str, str]]:
+def pool_command(port: int, module: str, *args: object) -> tuple[list[object], dict[str, str]]:
     """Give the command and the environment of a worker pool: it starts its workers by the name `python`."""
-    return ([sys.executable, '-m', 'tests.integration.worker_pool', port],
+    return ([sys.executable, '-m', module, port, *args],
             {'PATH': os.pathsep.join([str(BESIDE), os.environ['PATH']]), 'PYTHONPATH': str(ROOT)})

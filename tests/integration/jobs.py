@@ -114,3 +114,10 @@ def windows_of(manifests: dict[str, Any]) -> tuple[str, str]:
     last = iso_ms(ends[-1])
     assert last is not None
     return ends[0], time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime((last + FLUSH_MS) / 1000))
+
+
+def time_in(text: str, words: str) -> int:
+    """Read the time behind these words, in epoch ms."""
+    found = iso_ms(text.split(words)[1].split()[0])
+    assert found is not None
+    return found

@@ -2,10 +2,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
 
@@ -18,39 +15,12 @@ from pipeline.windows import iso
 from tests.integration.flink import FlinkCluster
 from tests.integration.flink_parts import TASK_MANAGER
 from tests.integration.lake import Lake
+from tests.integration.producer import Producer
 
 pytestmark = pytest.mark.timeout(900)
 SLOW_S = 300
 #: Windows of five seconds; a reader for each subtask, so that each is called every second or two.
 OPTIONS = ('--flush_interval_s', '5', '--readers', '2', '--checkpointing_interval', '2000')
-
-
-def record_of(number: int, rng: random.Random) -> bytes:
-    """Make a record of two glued documents; one of fifty ends malformed."""
-    parts = [json.dumps({'eventName': 'Install', 'platform': rng.choice(['ios', 'android']), 'number': f'{number}.{at}',
-                         'eventTime': f'2026-11-24 1{rng.randint(0, 1)}:10:00'}) for at in range(2)]
-    return (''.join(parts) + ('{"cut":' if rng.random() < 0.02 else '')).encode()
-
-
-class Producer(threading.Thread):
-    """Puts records for as long as the block lasts."""
-
-    def __init__(self, lake: Lake, seed: int) -> None:
-        super().__init__(name='producer', daemon=True)
-        self._lake, self._rng, self._ended = lake, random.Random(seed), threading.Event()
-
-    def __enter__(self) -> None:
-        self.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self.join(60)
-
-    def run(self) -> None:
-        while not self._ended.wait(0.2):
-            batch = [(f'key-{self._rng.randint(0, 999)}', record_of(len(self._lake.puts) + at, self._rng))
-                     for at in range(10)]
-            self._lake.puts += self._lake.aws.put_records(self._lake.stream, batch)
 
 
 @pytest.fixture(scope='module')

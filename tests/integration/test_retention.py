@@ -4,12 +4,13 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+from collections.abc import Callable
 
 import pytest
 
-from pipeline.values import iso_ms
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs
+from tests.integration.jobs import FLUSH_MS, JOB_S, Jobs, end, time_in
+from tests.integration.lake import needs_prism
 from tests.integration.outputs import Folder
 from tests.integration.stub import Stub, StubRecord, serve
 
@@ -59,8 +60,29 @@ def test_a_gap_stops_a_resume_unless_it_is_told_to_skip(tmp_path: pathlib.Path) 
     assert json.loads(jobs.get('job', 'resume.json'))['end_ms'] == stop_ms
 
 
-def time_in(text: str, words: str) -> int:
-    """Read the time behind these words."""
-    found = iso_ms(text.split(words)[1].split()[0])
-    assert found is not None
-    return found
+def test_a_job_running_on_prism_that_is_told_to_skip_goes_on_after_a_gap(tmp_path: pathlib.Path) -> None:
+    needs_prism()
+    start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
+    stub = Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
+    with serve(stub) as endpoint:
+        jobs = Jobs(endpoint, ['events'], Folder(tmp_path))
+        job = jobs.start('job', '--start', iso(start_ms), '--on_gap', 'skip', '--runner', 'PrismRunner')
+        try:
+            wait(lambda: len(jobs.manifests('job')) >= 5)
+            gap_ms = time.time_ns() // 1_000_000
+            stub.ahead_s = 86_400
+            wait(lambda: any(manifest['window_ms'] > gap_ms + 60_000 for manifest in jobs.manifests('job').values()))
+        finally:
+            printed = end(job)
+
+    assert 'retention ran ahead of reading: going on after what is lost' in printed
+    assert not [manifest for manifest in jobs.manifests('job').values()
+                if gap_ms + 2 * FLUSH_MS < manifest['window_ms'] < gap_ms + 50_000]
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + JOB_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

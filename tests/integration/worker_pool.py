@@ -14,11 +14,11 @@ from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPool
 from apache_beam.utils import thread_pool_executor
 
 
-def main(port: str) -> None:
-    """Serve until SIGTERM."""
+def main(port: str, use_process: bool = True) -> None:
+    """Serve until SIGTERM; workers are processes, or threads of this one."""
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s')
     server = grpc.server(thread_pool_executor.shared_unbounded_instance())
-    pool = BeamFnExternalWorkerPoolServicer(use_process=True)
+    pool = BeamFnExternalWorkerPoolServicer(use_process)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     server.add_insecure_port(f'127.0.0.1:{port}')
     server.start()

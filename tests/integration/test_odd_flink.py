@@ -1,0 +1,141 @@
+"""What a Flink cluster does wrong now and then, forced: a drain, a source never called, state that is too old."""
+from __future__ import annotations
+
+import pathlib
+import re
+import time
+
+import pytest
+
+from pipeline.local.servers import LocalAws
+from pipeline.windows import align_down, iso
+from tests.integration.flink import FlinkCluster
+from tests.integration.flink_parts import POOL
+from tests.integration.jobs import FLUSH_MS, Jobs, time_in, windows_of
+from tests.integration.lake import Lake
+from tests.integration.outputs import Folder
+from tests.integration.producer import Producer
+from tests.integration.stub import Stub, StubRecord, serve
+
+pytestmark = pytest.mark.timeout(600)
+SLOW_S, SAID_S = 300, 60
+#: A reader for each subtask, so that each is called every second or two.
+OPTIONS = ('--readers', '2', '--checkpointing_interval', '2000')
+#: The job without that one option, which the command line does not let go.
+UNFINISHED_BUNDLES = """
+import sys
+from pipeline import flink_options
+from pipeline.main import leave, main
+del flink_options.SAFE['finish_bundle_before_checkpointing']
+leave(main(sys.argv[1:]))
+"""
+
+
+def test_readers_that_are_drained_leave_windows_without_manifest_and_a_resume_makes_them_whole(
+        tmp_path: pathlib.Path) -> None:
+    drained = tmp_path / 'drained'
+    drained.mkdir()
+    with LocalAws() as aws, FlinkCluster(tmp_path, pool=('tests.integration.odd_workers', 'drained', drained)) as flink:
+        lake = Lake(aws, 'events', 4)
+        submitter = flink.submit(lake.command('drained', '--start', 'earliest', *OPTIONS, *flink.options()))
+        job = flink.running_job()
+        with Producer(lake, seed=7):
+            flink.wait(lambda: len(lake.manifests('drained')) >= 4, SLOW_S)
+            (drained / '0').touch()
+            (drained / '1').touch()
+            flink.wait(lambda: 0 < incomplete_windows(flink, job) == len(warnings(tmp_path)), SLOW_S)
+        at_end, code = lake.manifests('drained'), submitter.end()
+        time.sleep(1.1)  # past the window of the last put
+        lake.run('drained', '--start', 'resume', '--stop', 'now')
+        start, stop = windows_of(lake.manifests('drained'))
+        lake.run('whole', '--start', start, '--stop', stop)
+
+        warned = warnings(tmp_path)
+        assert code == 0
+        assert len(warned) == len(set(warned))
+        assert not {manifest['window'] for manifest in at_end.values()} & set(warned)
+        assert lake.manifests('drained').keys() > at_end.keys()
+        assert lake.manifests('drained') == lake.manifests('whole')
+        assert lake.objects('drained') == lake.objects('whole')
+
+
+def test_a_source_that_flink_never_calls_is_said_within_a_minute(tmp_path: pathlib.Path) -> None:
+    with LocalAws() as aws, FlinkCluster(tmp_path, pool=('tests.integration.odd_workers', 'slow', 5)) as flink:
+        lake = Lake(aws, 'events', 2)
+        lake.fill(20, 3, 1, seed=7)
+        command = lake.command('never', '--start', 'earliest', '--readers', '2', '--checkpointing_interval', '1000',
+                               *flink.options())
+        command[1:3] = ['-c', UNFINISHED_BUNDLES]
+        submitter = flink.submit(command)
+        job = flink.running_job()
+        began = time.monotonic()
+
+        flink.wait(lambda: 'no reader was called' in submitter.output(), 2 * SAID_S)
+
+        assert time.monotonic() - began < SAID_S
+        assert f'no reader was called in 50 s: all tasks of job {job} run' in submitter.output()
+        assert submitter.end() == 0
+        assert lake.manifests('never') == {}
+
+
+def test_a_savepoint_older_than_what_the_stream_keeps_is_refused_or_ends_the_job_with_one_line(
+        tmp_path: pathlib.Path) -> None:
+    start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
+    stub = Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
+    with serve(stub) as endpoint, FlinkCluster(tmp_path) as flink:
+        jobs = Jobs(endpoint, ['events'], Folder(tmp_path / 'lake'))
+        command = jobs.command('job', *OPTIONS, *flink.options())
+        saved = flink.submit([*command, '--start', iso(start_ms)])
+        job = flink.running_job()
+        flink.wait(lambda: len(jobs.manifests('job')) >= 5 and flink.checkpoints(job), SLOW_S)
+        place = flink.stop(job)
+        flink.wait(place)
+        assert saved.process.wait(SLOW_S) == 0
+        assert 'the runner has ended the job; what is committed stays' in saved.output().splitlines()[-1]
+        savepoint = ('--savepoint_path', str(place()))
+        stub.ahead_s = 86_400
+        before = jobs.output.tags('job')
+
+        refused = flink.submit([*command, *savepoint])
+        assert refused.process.wait(SLOW_S) == 2
+        assert 'is lost in part; --on_gap=skip goes on at ' in refused.output()
+        assert jobs.output.tags('job') == before
+
+        # resume.json moves on without the savepoint, whose readers are still before the gap.
+        stop_ms = time_in(refused.output(), '--on_gap=skip goes on at ') + 90 * FLUSH_MS
+        jobs.run('job', '--start', 'resume', '--on_gap', 'skip', '--stop', iso(stop_ms))
+        before = jobs.output.tags('job')
+        ended = flink.submit([*command, *savepoint])
+        assert ended.process.wait(SLOW_S) == 1
+        assert 'pipeline: error: stream events keeps only what arrived ' in ended.output().splitlines()[-1]
+        assert jobs.output.tags('job') == before
+        assert [*flink.jobs().values()] == ['FINISHED', 'CANCELED']
+
+        # Without the savepoint a gap that comes while the job runs can be skipped.
+        skipping = flink.submit([*command, '--on_gap', 'skip'])
+        flink.wait(lambda: len(jobs.output.tags('job')) > len(before), SLOW_S)
+        gap_ms, stub.ahead_s = time.time_ns() // 1_000_000 + 86_400_000, 2 * 86_400
+        flink.wait(lambda: newest_ms(jobs) > gap_ms, SLOW_S)
+        assert 'retention ran ahead of reading: going on after what is lost' in skipping.output()
+        assert skipping.end() == 0
+
+
+def newest_ms(jobs: Jobs) -> int:
+    """Give the start of the newest window that is committed."""
+    return max(manifest['window_ms'] for manifest in jobs.manifests('job').values())
+
+
+def warnings(folder: pathlib.Path) -> list[str]:
+    """Give the windows that the workers have warned of."""
+    return re.findall(r'window (\S+) is not complete: ', (folder / f'{POOL}.out').read_text())
+
+
+def incomplete_windows(flink: FlinkCluster, job: str) -> int:
+    """Read the job's counter off the cluster."""
+    found = 0
+    for vertex in flink.call(f'/jobs/{job}')['vertices']:
+        path = f'/jobs/{job}/vertices/{vertex["id"]}/subtasks/metrics'
+        for metric in flink.call(path):
+            if metric['id'].endswith('commit_incomplete_windows'):
+                found += int(flink.call(f'{path}?get={metric["id"]}&agg=sum')[0]['sum'])
+    return found
