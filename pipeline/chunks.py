@@ -1,6 +1,7 @@
 """Chunks: lines of one shard for one object, with the positions that they have in the stream.
 
-Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline. A chunk of
+Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline, compressed: a
+runner copies chunks several times, and keeps those of a window in its memory or its state. A chunk of
 events or of the backup is a stretch of its shard without a gap, and its header says where that begins and ends. Errors
 come out of several stages, so that those of two chunks may lie in between one another: there each line has a position.
 """
@@ -10,8 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import orjson
+import zstandard
 
 SEPARATOR = b'\n'
+#: Of zstd: a whole job of 100,000 events takes XX s and XX MiB less with it.
+LEVEL = 1
 
 
 class Position(NamedTuple):
@@ -39,20 +43,18 @@ class OverlapError(Exception):
 
 def encode_chunk(first: Position, last: Position, lines: list[bytes]) -> bytes:
     """Join lines (each without its newline) into a chunk; sequence numbers travel as text, they exceed 64 bits."""
-    header = orjson.dumps([_texts(first), _texts(last), len(lines)])
-    return SEPARATOR.join([header, *lines, b''])
+    return _packed([_texts(first), _texts(last), len(lines)], lines)
 
 
 def encode_loose_chunk(positions: Iterable[Position], lines: list[bytes]) -> bytes:
     """Join lines (each without its newline) into a chunk that other chunks of its shard may reach into."""
-    header = orjson.dumps({'positions': [_texts(position) for position in positions]})
-    return SEPARATOR.join([header, *lines, b''])
+    return _packed({'positions': [_texts(position) for position in positions]}, lines)
 
 
 def decode_chunk(data: bytes) -> list[Chunk]:
     """Take a chunk apart again; a loose one gives a chunk for each of its lines."""
-    text, _, body = data.partition(SEPARATOR)
-    header = orjson.loads(text)
+    text, _, packed = data.partition(SEPARATOR)
+    header, body = orjson.loads(text), zstandard.ZstdDecompressor().decompress(packed)
     if isinstance(header, dict):
         positions = [_position(texts) for texts in header['positions']]
         lines = body.split(SEPARATOR)[:-1]
@@ -72,6 +74,11 @@ def join_chunks(chunks: Iterable[bytes]) -> tuple[bytes, int]:
             raise OverlapError(f'two chunks of shard {after.first.shard} of stream {after.first.stream} overlap '
                                f'at sequence number {after.first.sequence}')
     return b''.join(chunk.body for chunk in ordered), sum(chunk.lines for chunk in ordered)
+
+
+def _packed(header: object, lines: list[bytes]) -> bytes:
+    body = SEPARATOR.join([*lines, b''])
+    return orjson.dumps(header) + SEPARATOR + zstandard.ZstdCompressor(level=LEVEL).compress(body)
 
 
 def _texts(position: Position) -> tuple[str, str, str, int, int]:
