@@ -1,9 +1,9 @@
 """Chunks: lines of one shard for one object, with the positions that they have in the stream.
 
-Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline, compressed: a
-runner copies chunks several times, and keeps those of a window in its memory or its state. A chunk of
-events or of the backup is a stretch of its shard without a gap, and its header says where that begins and ends. Errors
-come out of several stages, so that those of two chunks may lie in between one another: there each line has a position.
+Only chunks cross the shuffle. One chunk is a JSON header, a newline, and lines that each end in a newline, compressed:
+a runner copies chunks several times, and keeps those of a window in its memory or its state. A chunk of events or of
+the backup is a stretch of its shard without a gap, and its header says where that begins and ends. Errors come out of
+several stages, so that those of two chunks may lie in between one another: there each line has a position.
 """
 from __future__ import annotations
 

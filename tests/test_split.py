@@ -143,7 +143,7 @@ def test_whatever_was_dumped_comes_out(documents: list[dict[str, object]], betwe
 
 
 def _parts(data: bytes) -> list[bytes]:
-    return [data[start:end] for start, end, _ in objects_in(data)]
+    return [data[start:end] for start, end, *_ in objects_in(data)]
 
 
 @given(HOSTILE)
@@ -187,10 +187,11 @@ def test_a_hostile_mebibyte_is_split_in_linear_time(data: bytes) -> None:
 
 
 def test_a_value_is_delimited_with_its_depth() -> None:
-    assert value_at(b' {"a":[[]]}}', 1) == (1, 11, 3)
+    assert value_at(b' {"a":[[]]}}', 1) == (1, 11, 3, [])
+    assert value_at(b' {"a":[[]]}}', 1, levels=2) == (1, 11, 3, [(7, 9)])
     assert value_at(b'[[]', 0) is None
     assert value_at(b'', 0) is None
-    assert value_at(b'"a\\"b"c', 0) == (0, 6, 0)
+    assert value_at(b'"a\\"b"c', 0) == (0, 6, 0, ())
 
 
 @given(JSON, st.integers(1, 4))
@@ -202,4 +203,6 @@ def test_pruning_leaves_empty_arrays_below_the_last_level(value: object, levels:
             return [cut(member, left - 1) for member in value] if left else []
         return value
 
-    assert json.loads(prune(json.dumps(value).encode(), levels)) == cut(value, levels)
+    data = json.dumps(value).encode()
+    span = value_at(data, 0, levels)
+    assert span is not None and json.loads(prune(data, span)) == cut(value, levels)

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from transforms.records import Document, MalformedRecord
-from transforms.scan import prune
+from transforms.scan import LEVELS, Span, prune
 
-#: The top object is level 1; event_value counts on. A container below, even an empty one, is too deep.
-MAX_LEVELS = 64
+#: The top object is level 1; event_value counts on.
+MAX_LEVELS = LEVELS
 #: UTF-8 bytes of a flattened key.
 MAX_KEY_BYTES = 1024
 #: The lines of a record may take so many times its bytes, and so many bytes more.
@@ -49,13 +49,13 @@ def is_too_deep(value: Any, level: int = 1) -> bool:
     return False
 
 
-def decode_deep(data: bytes, level: int = 1) -> Any:
-    """Decode one balanced container that nests deeper than a parser may take; None where it is too deep.
+def decode_deep(data: bytes, span: Span, level: int = 1) -> Any:
+    """Decode one balanced container, itself at `level`, with cuts below MAX_LEVELS; None where it is too deep.
 
     Most are. Not if what is too deep was the first of two equal keys: the last wins, here as in the parser.
     """
     try:
-        value = msgspec.json.decode(prune(data, MAX_LEVELS + 1 - level))
+        value = msgspec.json.decode(prune(data, span))
     except (ValueError, RecursionError):
         return None
     return None if is_too_deep(value, level) else value

@@ -40,10 +40,10 @@ def parse_event(event: Document) -> Document:
 def _nested(text: str) -> Any:
     """Tell what the parser could not nest from what is no JSON (None)."""
     data = text.encode('utf-8', 'surrogatepass').strip(b' \t\r\n')
-    span = value_at(data, 0)
+    span = value_at(data, 0, MAX_LEVELS + 1 - _LEVEL)
     if span is None or span.end < len(data) or span.depth + _LEVEL - 1 <= MAX_LEVELS:
         return None
-    value = decode_deep(data, _LEVEL)
+    value = decode_deep(data, span, _LEVEL)
     if value is None:
         raise malformed('too-deep')
     return value

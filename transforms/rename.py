@@ -24,7 +24,7 @@ def rename_fields(event: Document, rules: Rules = CONVENTION) -> Document:
 
 
 def _kept(event: Document, rules: Rules) -> Document:
-    if rules.drops.isdisjoint(event):
+    if not rules.drops or rules.drops.isdisjoint(event):
         return event
     return {old: value for old, value in event.items() if old not in rules.drops}
 

@@ -9,7 +9,7 @@ import msgspec
 from transforms.batching import Stage, failure, staged
 from transforms.limits import MAX_LEVELS, MESSAGES, decode_deep
 from transforms.records import Document, Failure, Record
-from transforms.scan import objects_in, prune, shallow_run, skip_white, value_at
+from transforms.scan import Span, objects_in, prune, shallow_run, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 #: What the parser raises; beside its own errors a ValueError for bytes that are not UTF-8.
@@ -51,10 +51,13 @@ def split_record(data: bytes) -> Split:
     >>> split_record(b'{"a":1}[2]{"c":3}').rest[2:]
     (b'[2]{"c":3}', 1, 7)
     """
-    try:
-        return Split(_OBJECT.decode_lines(data), None)
-    except _REFUSED:
-        return _split_exactly(data)
+    # What was cut off cannot be parsed whole.
+    if data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data):
+        try:
+            return Split(_OBJECT.decode_lines(data), None)
+        except _REFUSED:
+            pass
+    return _split_exactly(data)
 
 
 def _split_exactly(data: bytes) -> Split:
@@ -73,9 +76,9 @@ def _split_exactly(data: bytes) -> Split:
         span = next(objects_in(data, end), None)
         if span is None:
             break
-        start, stop, depth = span
+        start, stop = span[:2]
         try:
-            document = _OBJECT.decode(data[start:stop]) if depth <= MAX_LEVELS else decode_deep(data[start:stop])
+            document = _OBJECT.decode(data[start:stop]) if span.depth <= MAX_LEVELS else decode_deep(data, span)
         except _REFUSED:
             break
         if document is None:
@@ -94,14 +97,14 @@ def _rest(data: bytes, end: int, index: int) -> Malformed | None:
 def _reason(data: bytes, offset: int) -> str:
     span = value_at(data, offset)
     failing = data[offset:span.end] if span else data[offset:]
-    if span and failing[:1] != b'{' and _is_json(failing):
+    if span and failing[:1] != b'{' and _is_json(data, span):
         return 'not-an-object'
     return 'invalid-json' if _is_utf8(failing) else 'invalid-utf8'
 
 
-def _is_json(value: bytes) -> bool:
+def _is_json(data: bytes, span: Span) -> bool:
     try:
-        msgspec.json.decode(prune(value, MAX_LEVELS))
+        msgspec.json.decode(prune(data, span))
     except _REFUSED:
         return False
     return True
