@@ -72,6 +72,9 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
     def __init__(self, conf: CommitSettings) -> None:
         self._conf = conf
 
+    def infer_output_type(self, input_type: Any) -> Any:
+        return Any  # as in ReadKinesis: not to be found out
+
     def process(self, element: tuple[bytes, Iterable[bytes]],
                 window: Any = beam.DoFn.WindowParam) -> None:
         rows = list(element[1])

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TextIO
 
+from pipeline.collector import relax_collector
 from pipeline.options import Options, parse_options
 
 #: As shells show a program that Ctrl-C ended.
@@ -53,6 +54,7 @@ def leave(code: int) -> NoReturn:
 
 def _run(options: Options) -> int:
     # Beam and boto3 take a second to import: --help and wrong options answer without them.
+    relax_collector()
     from botocore.exceptions import NoRegionError
 
     from pipeline.failures import reason_of

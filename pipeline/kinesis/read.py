@@ -70,6 +70,10 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
         settings = self._settings
         self._shared = share(settings.streams, settings.endpoint_url, settings.region)
 
+    def infer_output_type(self, input_type: Any) -> Any:
+        """Spare Beam reading the bytecode of all that is called: a tenth of a second, here and in CommitWindow."""
+        return Any
+
     def initial_restriction(self, element: tuple[int, int]) -> ReaderState:
         settings = self._settings
         reader, readers = element
