@@ -39,6 +39,12 @@ def late_read(self, element, tracker, estimator):
     yield from _read(self, element, tracker, estimator)
 
 
+def close_early() -> None:
+    """Make sure that windows close too early from here on in this process."""
+    _ReadShards._read = late_read
+    reader.Call = lambda deadline: Call(deadline, windows=1)  # so the others come back with a later watermark
+
+
 def main(readers: int, argv: list[str]) -> None:
     """Build and run the pipeline, as `pipeline.run` does for one reader."""
     options = parse_options(argv)
@@ -56,6 +62,5 @@ def main(readers: int, argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    _ReadShards._read = late_read
-    reader.Call = lambda deadline: Call(deadline, windows=1)  # so the others come back with a later watermark
+    close_early()
     main(int(sys.argv[1]), sys.argv[2:])
