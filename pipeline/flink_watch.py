@@ -106,7 +106,7 @@ class FlinkWatch:
     def _reason(self, state: JobState | None) -> str:
         if state is None:
             return f'{self._master.url} has no job {self._name} yet'
-        if state.tasks < state.all_tasks:
+        if state.tasks < state.all_tasks or not state.all_tasks:  # none yet
             return (f'{state.tasks} of {state.all_tasks} tasks of job {state.job} run, which is {state.state}: the '
                     f'cluster needs a free slot for each of --parallelism. {self._master.cause(state.job)}'.rstrip())
         return (f'all tasks of job {state.job} run, so its workers do not answer (see --environment_config), or its '

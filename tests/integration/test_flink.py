@@ -73,9 +73,10 @@ def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objec
 def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends_by_ctrl_c(
         cluster: FlinkCluster, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     cluster.kill(TASK_MANAGER)
+    cluster.wait(lambda: not cluster.call('/overview')['taskmanagers'])
     command = lake.command('idle', '--start', 'latest', *OPTIONS, '--job_name', 'idle', *cluster.options())
     submitter, master = cluster.submit(command), FlinkMaster(cluster.rest)
-    cluster.wait(lambda: master.find('idle'), SLOW_S)
+    cluster.wait(lambda: (job := master.find('idle')) and master.state(job).all_tasks, SLOW_S)
     moments = iter([0.0, 0.0, NEVER_READ_S, NEVER_READ_S])
     watch = FlinkWatch(master, 'idle', lambda: next(moments))
 
