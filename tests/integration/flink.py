@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -103,7 +104,7 @@ class FlinkCluster:
     def wait_until_up(self) -> None:
         """Wait until the JobManager answers and a TaskManager has registered."""
         wait_for(f'{self.rest}/overview')
-        self.wait(lambda: self.call('/overview')['taskmanagers'] >= 1)
+        self.wait(self._has_task_manager)
 
     def kill(self, name: str) -> None:
         """End a part, or a submitter by its number, at once: SIGKILL to all of its processes."""
@@ -183,6 +184,11 @@ class FlinkCluster:
             if time.monotonic() > deadline:
                 raise TimeoutError(f'not within {seconds} s; the logs are in {self.folder}')
             time.sleep(0.1)
+
+    def _has_task_manager(self) -> bool:
+        with contextlib.suppress(urllib.error.HTTPError):  # 503 while the JobManager elects its leader
+            return bool(self.call('/overview')['taskmanagers'])
+        return False
 
     def _run(self, name: str, command: Sequence[object], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         stack = contextlib.ExitStack()
