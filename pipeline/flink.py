@@ -71,8 +71,7 @@ class FlinkMaster:
 
     def cause(self, job: str) -> str:
         """Say in a line why the job failed last, '' where it did not."""
-        text = self.failure(job)
-        return cause_of(text) if text else ''
+        return cause_of(self.failure(job))
 
     def _metrics(self, job: str, vertex: str) -> Iterator[str]:
         return (metric['id'] for metric in self._ask(f'/jobs/{job}/vertices/{vertex}/subtasks/metrics'))

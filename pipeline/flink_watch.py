@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from pipeline.failures import read_error_in
-from pipeline.flink import FlinkError, FlinkMaster, JobState
+from pipeline.flink import FlinkError, FlinkMaster, JobState, cause_of
 from pipeline.kinesis.errors import ReadError
 
 LOOK_S = 5.0
@@ -91,10 +91,10 @@ class FlinkWatch:
         if state and state.job != self._job:  # what came before was the time that submitting takes
             self._job, self._began, self._due = state.job, self._clock(), NEVER_READ_S
         if state and state.restarts > self._restarts:
-            self._restarts = state.restarts
+            self._restarts, stack = state.restarts, self._master.failure(state.job)
             _log.warning('restarts of job %s so far: %d, the last one for: %s', state.job, state.restarts,
-                         self._master.cause(state.job))
-            self.failure = self.failure or read_error_in(self._master.failure(state.job))
+                         cause_of(stack))
+            self.failure = self.failure or read_error_in(stack)
             if self.failure:
                 self._master.cancel(state.job)
         self._was_read = self._was_read or bool(state and self._master.was_read(state.job))

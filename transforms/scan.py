@@ -58,15 +58,15 @@ def shallow_run(data: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def objects_in(data: bytes, at: int = 0, levels: int = LEVELS) -> Iterator[Span]:
+def objects_in(data: bytes, at: int = 0) -> Iterator[Span]:
     """Give the span of each top-level object from `at` on, up to the first thing that is none or is not closed.
 
-    >>> list(objects_in(b'{"a":[{}]} {"b":"}{"}x{}', levels=2))
-    [Span(start=0, end=10, depth=3, cuts=[(6, 8)]), Span(start=11, end=21, depth=1, cuts=())]
+    >>> list(objects_in(b'{"a":[{}]} {"b":"}{"}x{}'))
+    [Span(start=0, end=10, depth=3, cuts=[]), Span(start=11, end=21, depth=1, cuts=())]
     """
     start = skip_white(data, at)
     while data.startswith(b'{', start):
-        span = value_at(data, start, levels)
+        span = value_at(data, start)
         if span is None:
             return
         yield span
@@ -76,8 +76,8 @@ def objects_in(data: bytes, at: int = 0, levels: int = LEVELS) -> Iterator[Span]
 def value_at(data: bytes, start: int, levels: int = LEVELS) -> Span | None:
     """Delimit the value that starts at `start`; None where its end cannot be told.
 
-    >>> value_at(b'[[],{}]', 0), value_at(b'[[],{}]true', 7), value_at(b'{"a', 0)
-    (Span(start=0, end=7, depth=2, cuts=[]), Span(start=7, end=11, depth=0, cuts=()), None)
+    >>> value_at(b'[[],{}]', 0, levels=1), value_at(b'[[],{}]true', 7), value_at(b'{"a', 0)
+    (Span(start=0, end=7, depth=2, cuts=[(1, 3), (4, 6)]), Span(start=7, end=11, depth=0, cuts=()), None)
     """
     found = _FLAT_OBJECT.match(data, start)
     if found:

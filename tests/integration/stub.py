@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from pipeline.local.servers import LOOPBACK
+from pipeline.windows import align_down
+from tests.integration.jobs import FLUSH_MS
 
 HASH_RANGE = 1 << 128
 PLACES = 10_000
@@ -83,6 +85,12 @@ class Stub:
         behind_ms = (self.pages - following) * 1000
         return b'{"Records":[%b],"NextShardIterator":"%b:%d","MillisBehindLatest":%d}' % (
             rows, shard.encode(), following, behind_ms)
+
+
+def just_begun() -> Stub:
+    """Make a stream whose first records came some seconds ago."""
+    start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
+    return Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
 
 
 @contextlib.contextmanager

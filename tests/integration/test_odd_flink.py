@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import LocalAws
-from pipeline.windows import align_down, iso
+from pipeline.windows import iso
 from tests.integration.flink import FlinkCluster
 from tests.integration.flink_parts import POOL
 from tests.integration.jobs import FLUSH_MS, Jobs, time_in, windows_of
 from tests.integration.lake import Lake
 from tests.integration.outputs import Folder
 from tests.integration.producer import Producer
-from tests.integration.stub import Stub, StubRecord, serve
+from tests.integration.stub import just_begun, serve
 
 pytestmark = pytest.mark.timeout(600)
 SLOW_S, SAID_S = 300, 60
@@ -132,12 +132,6 @@ def test_a_running_job_that_is_told_to_skip_is_submitted_again_after_a_gap(
         flink.wait(lambda: newest_ms(jobs) > gap_ms + 50_000, SLOW_S)
         assert 'retention ran ahead of reading: going on after what is lost' in submitter.output()
         assert submitter.end() == 0
-
-
-def just_begun() -> Stub:
-    """Make a stream whose first records came some seconds ago."""
-    start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
-    return Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
 
 
 def newest_ms(jobs: Jobs) -> int:

@@ -12,7 +12,7 @@ from pipeline.windows import align_down, iso
 from tests.integration.jobs import FLUSH_MS, JOB_S, Jobs, end, time_in
 from tests.integration.lake import needs_prism
 from tests.integration.outputs import Folder
-from tests.integration.stub import Stub, StubRecord, serve
+from tests.integration.stub import Stub, StubRecord, just_begun, serve
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -62,11 +62,10 @@ def test_a_gap_stops_a_resume_unless_it_is_told_to_skip(tmp_path: pathlib.Path) 
 
 def test_a_job_running_on_prism_that_is_told_to_skip_goes_on_after_a_gap(tmp_path: pathlib.Path) -> None:
     needs_prism()
-    start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
-    stub = Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
+    stub = just_begun()
     with serve(stub) as endpoint:
         jobs = Jobs(endpoint, ['events'], Folder(tmp_path))
-        job = jobs.start('job', '--start', iso(start_ms), '--on_gap', 'skip', '--runner', 'PrismRunner')
+        job = jobs.start('job', '--start', iso(stub.created_ms), '--on_gap', 'skip', '--runner', 'PrismRunner')
         try:
             wait(lambda: len(jobs.manifests('job')) >= 5)
             gap_ms = time.time_ns() // 1_000_000
