@@ -40,7 +40,7 @@ def kinesis_local(folder: pathlib.Path, **environment: str) -> Iterator[str]:
     plain, tls = free_ports(2)
     settings = {'KINESIS_MOCK_CERT_PATH': str(main.parent / 'server.json'), 'KINESIS_MOCK_PLAIN_PORT': str(plain),
                 'KINESIS_MOCK_TLS_PORT': str(tls), 'LOG_LEVEL': 'ERROR', 'SHARD_LIMIT': '500', **environment}
-    with server(['node', '-r', ROOT / 'tests/tools/loopback.js', main], folder / 'kinesis-local.log', settings):
+    with lasting([*_node('loopback.js'), main], folder / 'kinesis-local.log', settings):
         wait_for(f'http://{LOOPBACK}:{plain}/healthcheck')
         yield f'http://{LOOPBACK}:{plain}'
 
@@ -51,8 +51,8 @@ def kinesalite(folder: pathlib.Path, *options: str) -> Iterator[str]:
     endpoint."""
     (port,) = free_ports(1)
     cli = _node_module('kinesalite') / 'cli.js'
-    with server(['node', '-r', ROOT / 'tests/tools/loopback.js', cli, '--port', str(port), '--shardLimit', '500',
-                 *options], folder / 'kinesalite.log', {}):
+    with lasting([*_node('loopback.js', 'outlive.js'), cli, '--port', str(port), '--shardLimit', '500', *options],
+                 folder / 'kinesalite.log', {}):
         wait_for(f'http://{LOOPBACK}:{port}/')
         yield f'http://{LOOPBACK}:{port}'
 
@@ -67,10 +67,10 @@ def seaweedfs(folder: pathlib.Path, port: int = 0) -> Iterator[str]:
     names = ('master.port', 'master.port.grpc', 'volume.port', 'volume.port.grpc', 'filer.port', 'filer.port.grpc',
              's3.port.grpc', 'admin.port', 'admin.port.grpc')
     ports = [f'-{name}={other}' for name, other in zip(names, others, strict=True)]
-    with server([weed, 'mini', f'-ip={LOOPBACK}', f'-ip.bind={LOOPBACK}', f'-dir={folder / "weed"}', f'-s3.port={s3}',
-                 *ports, '-s3.port.iceberg=0', '-s3.port.lance=0', '-webdav=false',
-                 '-admin.ui=false', '-master.telemetry=false'],
-                folder / 'weed.log', CREDENTIALS):
+    with lasting([weed, 'mini', f'-ip={LOOPBACK}', f'-ip.bind={LOOPBACK}', f'-dir={folder / "weed"}', f'-s3.port={s3}',
+                  *ports, '-s3.port.iceberg=0', '-s3.port.lance=0', '-webdav=false',
+                  '-admin.ui=false', '-master.telemetry=false'],
+                 folder / 'weed.log', CREDENTIALS):
         wait_for(f'http://{LOOPBACK}:{s3}/healthz')
         yield f'http://{LOOPBACK}:{s3}'
 
@@ -82,11 +82,22 @@ def proxy(folder: pathlib.Path, upstream: str, addon: pathlib.Path, **environmen
     if not mitmdump.exists():
         pytest.skip('needs mitmproxy: ./run.sh test installs it')
     (port,) = free_ports(1)
-    with server([mitmdump, '-q', '--mode', f'reverse:{upstream}', '--listen-host', LOOPBACK, '-p', str(port),
-                 '--set', 'keep_host_header=true', '--set', f'confdir={folder / "mitmproxy"}', '-s', addon],
-                folder / 'mitmproxy.log', environment):
+    with lasting([mitmdump, '-q', '--mode', f'reverse:{upstream}', '--listen-host', LOOPBACK, '-p', str(port),
+                  '--set', 'keep_host_header=true', '--set', f'confdir={folder / "mitmproxy"}', '-s', addon],
+                 folder / 'mitmproxy.log', environment):
         wait_for(f'http://{LOOPBACK}:{port}/')
         yield f'http://{LOOPBACK}:{port}'
+
+
+@contextlib.contextmanager
+def lasting(command: Sequence[object], log: pathlib.Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a server that has to last until the block ends; raises RuntimeError with the end of its log where not."""
+    with server(command, log, environment) as process:
+        try:
+            yield
+        finally:
+            if (code := process.poll()) is not None:
+                raise RuntimeError(f'{log.stem} ended with {code}: {log.read_text(errors="replace")[-2000:]}')
 
 
 @contextlib.contextmanager
@@ -126,6 +137,10 @@ def wait_for(url: str) -> None:
         else:
             return
     raise TimeoutError(f'{url} did not answer')
+
+
+def _node(*preloaded: str) -> list[object]:
+    return ['node', *(word for name in preloaded for word in ('-r', ROOT / 'tests/tools' / name))]
 
 
 def _node_module(name: str) -> pathlib.Path:

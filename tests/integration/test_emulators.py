@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import time
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -151,3 +153,16 @@ def _read(stream: Stream, shard: str, **where: Any) -> tuple[list[dict[str, Any]
         records += page['Records']
         iterator = page.get('NextShardIterator')
     return records, not iterator
+
+
+def test_a_client_killed_in_the_middle_of_a_request_does_not_end_the_server(server: tuple[str, Stream]) -> None:
+    _, stream = server
+    url = urllib.parse.urlsplit(stream.kinesis.meta.endpoint_url)
+
+    with socket.create_connection((url.hostname, url.port)) as half:
+        half.sendall(b'POST / HTTP/1.1\r\nHost: kinesis\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n'
+                     b'Content-Type: application/x-amz-json-1.1\r\nContent-Length: 2\r\n\r\n{')
+        time.sleep(0.2)  # until the server waits for the rest
+
+    time.sleep(0.2)
+    assert 'probe' in stream.kinesis.list_streams()['StreamNames']
