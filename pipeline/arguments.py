@@ -123,8 +123,7 @@ def _aws(parser: ArgumentParser) -> None:
                        help="Beam's own: region of S3 (default: --aws_region)")
     group.add_argument('--s3_verify', type=certificates, metavar='FILE',
                        help="Beam's own: CA certificates for S3 (default: the SDK's)")
-    group.add_argument('--s3_disable_ssl', action='store_true',
-                       help="Beam's own: plain http to an --s3_endpoint_url on this machine (default: off)")
+    group.add_argument('--s3_disable_ssl', action='store_true', help=argparse.SUPPRESS)
     for name in CREDENTIALS:
         group.add_argument(name, action=RefuseCredential, nargs='?', help=argparse.SUPPRESS)
 

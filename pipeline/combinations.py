@@ -4,9 +4,7 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-from pipeline.locations import is_loopback
 from pipeline.values import Refused
 
 
@@ -19,6 +17,7 @@ def check_together(args: argparse.Namespace) -> None:
 
 def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
     start, stop, times = args.start, args.stop, isinstance(args.start, int) and isinstance(args.stop, int)
+    outputs = [uri for uri in (args.output, args.errors_output, args.backup_output) if uri]
     yield (times and start >= stop,
            f'--start: got {_iso(start)}, must be before --stop, {_iso(stop)} (both aligned down to a window)')
     yield (start == 'latest' and stop == 'now',
@@ -29,8 +28,11 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
            '--no_backup: must not be given with --backup_output')
     yield (args.runner == 'PrismRunner' and (args.readers or 1) > 1,
            f"--readers: got '{args.readers}', must be 1 on PrismRunner, which closes windows too early with more")
-    yield (args.s3_disable_ssl and not _is_local(args.s3_endpoint_url),
-           '--s3_disable_ssl: must go with an --s3_endpoint_url on this machine')
+    yield (args.s3_disable_ssl,
+           '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it')
+    yield (args.runner == 'DataflowRunner' and any(not _is_s3(uri) for uri in outputs),
+           "--output: must be s3://bucket/prefix on DataflowRunner, whose workers' folders are lost with them, and so "
+           'must --errors_output and --backup_output')
 
 
 def _iso(moment: str | int | None) -> str:
@@ -39,5 +41,5 @@ def _iso(moment: str | int | None) -> str:
     return f'{datetime.datetime.fromtimestamp(moment // 1000, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}'
 
 
-def _is_local(url: str | None) -> bool:
-    return bool(url) and is_loopback(urlsplit(url or '').hostname or '')
+def _is_s3(uri: str) -> bool:
+    return uri.startswith('s3://')

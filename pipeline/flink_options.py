@@ -1,6 +1,7 @@
 """The options of Flink without which the job could lose data there, and those that it must not be given."""
 from __future__ import annotations
 
+from pipeline.beam_args import given
 from pipeline.settings import RunRefused
 
 #: Without checkpoints Flink ends its sources at once; a bundle open across one would lose the readers in silence.
@@ -17,6 +18,10 @@ def flink_options(args: list[str], start: str | int | None, on_gap: str, bounded
         raise RunRefused(f"--checkpointing_mode: got '{mode}', must be EXACTLY_ONCE")
     if interval and int(interval) <= 0:
         raise RunRefused(f"--checkpointing_interval: got '{interval}', must be a number of milliseconds above 0")
+    parallelism = given(args, 'parallelism')
+    if parallelism and int(parallelism) < 1:
+        raise RunRefused(f"--parallelism: got '{parallelism}', must be a whole number above 0: there are four readers "
+                         'for each')
     if given(args, 'allow_non_restored_state') is not None:
         raise RunRefused('--allow_non_restored_state: must not be given: what is not restored may be the readers')
     if given(args, 'job_endpoint') and not given(args, 'flink_master'):
@@ -38,14 +43,3 @@ def _check_savepoint(args: list[str], start: str | int | None, on_gap: str) -> N
                          'gap again and again')
     if given(args, 'flink_submit_uber_jar') is not None:
         raise RunRefused('--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')
-
-
-def given(args: list[str], name: str) -> str | None:
-    """Find an option's value among arguments, '' for a bare one, None where it is absent."""
-    for place, arg in enumerate(args):
-        if arg == f'--{name}':
-            following = args[place + 1] if place + 1 < len(args) else ''
-            return '' if following.startswith('--') else following
-        if arg.startswith(f'--{name}='):
-            return arg.partition('=')[2]
-    return None

@@ -53,7 +53,6 @@ class Options:
     s3_endpoint_url: str | None
     s3_region_name: str | None
     s3_verify: str | None
-    s3_disable_ssl: bool
     runner: str
     beam_args: tuple[str, ...]
 
@@ -127,5 +126,3 @@ def _beam_args(args: argparse.Namespace, left: list[str]) -> Iterator[str]:
     for name in ('s3_endpoint_url', 's3_region_name', 's3_verify'):
         if getattr(args, name):
             yield f'--{name}={getattr(args, name)}'
-    if args.s3_disable_ssl:
-        yield '--s3_disable_ssl'

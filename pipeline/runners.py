@@ -9,6 +9,7 @@ import sys
 from contextlib import AbstractContextManager
 
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     FlinkRunnerOptions,
     GoogleCloudOptions,
     PipelineOptions,
@@ -17,8 +18,9 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 
+from pipeline.beam_args import given
 from pipeline.flink import FlinkMaster
-from pipeline.flink_options import flink_options, given
+from pipeline.flink_options import flink_options
 from pipeline.flink_watch import watching
 from pipeline.options import Options
 from pipeline.settings import RunRefused
@@ -56,10 +58,14 @@ def beam_options(options: Options) -> PipelineOptions:
         args += _prism(args)
     if options.runner == 'FlinkRunner':
         args += flink_options(args, options.start, options.on_gap, bounded=options.stop is not None)
-    if options.runner == 'DataflowRunner' and any('streaming_mode_at_least_once' in arg for arg in args):
-        raise RunRefused('--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs '
-                         'exactly-once mode')
-    return PipelineOptions(args)
+    built = PipelineOptions(args)
+    if options.runner == 'DataflowRunner':
+        _check_dataflow(args, built.view_as(WorkerOptions))
+    elif runs_dry(built):
+        raise RunRefused('--dry_run: must go with --runner DataflowRunner: elsewhere the job would run')
+    if runs_here(options):
+        _check_direct(built.view_as(DirectOptions))
+    return built
 
 
 def job_name(output: str) -> str:
@@ -83,7 +89,7 @@ def check_runner(options: Options, beam: PipelineOptions) -> None:
     if job:
         raise RunRefused(f'--job_name: job {job} of the name {name} runs on {master.url} already: cancel it there, or '
                          'give another --job_name')
-    if given(list(options.beam_args), 'state_backend_storage_path') is None and not master.has_storage():
+    if given(options.beam_args, 'state_backend_storage_path') is None and not master.has_storage():
         raise RunRefused('--state_backend_storage_path: must be given, with --state_backend: the cluster sets no '
                          'execution.checkpointing.dir, and checkpoints in memory neither hold a window nor outlive a '
                          'JobManager')
@@ -100,11 +106,29 @@ def readers_of(options: Options, beam: PipelineOptions) -> int:
     if options.readers:
         return options.readers
     if options.runner == 'FlinkRunner':
-        return READERS_PER_WORKER * int(given(list(options.beam_args), 'parallelism') or 1)
+        return READERS_PER_WORKER * int(given(options.beam_args, 'parallelism') or 1)
     if options.runner == 'DataflowRunner':
         workers = beam.view_as(WorkerOptions)
         return READERS_PER_WORKER * int(workers.max_num_workers or workers.num_workers or 1)
     return 1
+
+
+def _check_dataflow(args: list[str], workers: WorkerOptions) -> None:
+    if any('streaming_mode_at_least_once' in arg for arg in args):
+        raise RunRefused('--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs '
+                         'exactly-once mode')
+    for name in ('num_workers', 'max_num_workers'):
+        count = getattr(workers, name)
+        if count is not None and count < 1:
+            raise RunRefused(f"--{name}: got '{count}', must be a whole number above 0")
+
+
+def _check_direct(direct: DirectOptions) -> None:
+    """FnApiRunner closes windows too early where several workers, even of one process, share the readers."""
+    if direct.direct_num_workers != 1:
+        raise RunRefused(f"--direct_num_workers: got '{direct.direct_num_workers}', must be 1")
+    if direct.direct_running_mode != 'in_memory':
+        raise RunRefused(f"--direct_running_mode: got '{direct.direct_running_mode}', must be in_memory")
 
 
 def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None:

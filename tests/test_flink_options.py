@@ -10,7 +10,6 @@ from tests.flink_rest import JOB, PATH, FlinkRest, serving
 from tests.options import options_of
 
 FLINK = ('--runner', 'FlinkRunner')
-DATAFLOW = ('--runner', 'DataflowRunner')
 SAFE = {'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE',
         'finish_bundle_before_checkpointing': ''}
 
@@ -79,7 +78,7 @@ def test_only_direct_runner_is_not_told_to_stream() -> None:
     ('s3://bucket/' + 'long/' * 20, 'mmp-pipeline-s3-bucket-long-long-long-long-long-long-long-long')])
 def test_a_job_is_named_after_its_output_as_dataflow_allows(output: str, name: str) -> None:
     assert job_name(output) == name
-    assert beam_options(options_of(*DATAFLOW, '--output', output)).view_as(GoogleCloudOptions).job_name == name
+    assert beam_options(options_of(*FLINK, '--output', output)).view_as(GoogleCloudOptions).job_name == name
 
 
 def test_a_job_of_the_same_name_on_the_cluster_is_refused() -> None:
@@ -116,7 +115,8 @@ def test_a_cluster_that_does_not_answer_is_an_error_before_anything_starts() -> 
 
 
 def test_other_runners_and_a_flink_inside_the_job_server_have_no_cluster_to_ask() -> None:
-    for args in (['--runner', 'PrismRunner'], [*FLINK], [*FLINK, '--flink_master=[local]'], [*DATAFLOW]):
+    inside = [*FLINK, '--flink_master=[local]']
+    for args in (['--runner', 'PrismRunner'], [*FLINK], inside, ['--runner', 'DataflowRunner']):
         options = options_of(*args)
         check_runner(options, beam_options(options))
         with watched(options, beam_options(options)):

@@ -134,9 +134,9 @@ WRONG_LINES = {
     '--no_backup --backup_output /b': '--no_backup: must not be given with --backup_output',
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
-    '--s3_disable_ssl': '--s3_disable_ssl: must go with an --s3_endpoint_url on this machine',
-    '--s3_disable_ssl --s3_endpoint_url https://host': '--s3_disable_ssl: must go with an --s3_endpoint_url on this '
-                                                       'machine',
+    '--s3_disable_ssl': '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it',
+    '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, whose workers\' folders are '
+                               'lost with them, and so must --errors_output and --backup_output',
     '--s3_access_key_id SECRET': f'--s3_access_key_id: {CHAIN}',
     '--s3_secret_access_key=SECRET': f'--s3_secret_access_key: {CHAIN}',
     '--s3_session_token': f'--s3_session_token: {CHAIN}',
@@ -194,7 +194,7 @@ def test_defaults() -> None:
         stop=None, flush_interval_s=300, flush_size_mb=64, slack_s=10, output_shards=1, readers=None,
         compression='gzip', rules=CONVENTION, platform_field='platform', time_field='event_time',
         partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False, aws_region=None,
-        kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None, s3_verify=None, s3_disable_ssl=False,
+        kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None, s3_verify=None,
         runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
 
 
@@ -231,12 +231,11 @@ def test_each_option_sets_its_values_and_nothing_else(line: str, values: dict[st
 
 def test_s3_options_of_beam_are_taken_and_passed_on() -> None:
     got = options(f'--s3_endpoint_url http://[::1]:9000 --s3_region_name eu-west-1 --s3_verify {__file__} '
-                  '--s3_disable_ssl --streaming')
+                  '--streaming')
 
-    assert (got.s3_endpoint_url, got.s3_region_name, got.s3_verify, got.s3_disable_ssl) == (
-        'http://[::1]:9000', 'eu-west-1', __file__, True)
+    assert (got.s3_endpoint_url, got.s3_region_name, got.s3_verify) == ('http://[::1]:9000', 'eu-west-1', __file__)
     assert got.beam_args == ('--runner=FnApiRunner', '--streaming', '--s3_endpoint_url=http://[::1]:9000',
-                             '--s3_region_name=eu-west-1', f'--s3_verify={__file__}', '--s3_disable_ssl')
+                             '--s3_region_name=eu-west-1', f'--s3_verify={__file__}')
 
 
 def test_lengths_come_in_the_units_of_the_reader() -> None:

@@ -18,6 +18,7 @@ from pipeline.runners import beam_options, readers_of, runs_here
 from pipeline.settings import RunRefused
 from tests.options import options_of
 
+DATAFLOW = ['--runner', 'DataflowRunner']
 FLINK = ['--runner', 'FlinkRunner', '--flink_master', 'host:8081']
 
 
@@ -92,6 +93,19 @@ def test_dataflow_counts_its_workers() -> None:
 def test_at_least_once_on_dataflow_is_refused() -> None:
     assert refusal('--runner', 'DataflowRunner', '--dataflow_service_options=streaming_mode_at_least_once') == (
         '--dataflow_service_options: streaming_mode_at_least_once must not be given: the job needs exactly-once mode')
+
+
+@pytest.mark.parametrize(('args', 'wrong'), [
+    ([], '--direct_num_workers=2'), ([], '--direct_num_workers=0'), ([], '--direct_running_mode=multi_threading'),
+    (FLINK, '--parallelism=0'), (FLINK, '--parallelism=-1'), (DATAFLOW, '--num_workers=0'),
+    (DATAFLOW, '--max_num_workers=-3'), ([], '--dry_run=True'), (FLINK, '--dry_run=True')])
+def test_what_would_read_nothing_or_commit_nothing_is_refused(args: list[str], wrong: str) -> None:
+    assert refusal(*args, wrong).startswith(f'{wrong.partition("=")[0]}: ')
+
+
+def test_an_option_that_is_given_twice_counts_as_the_runner_takes_it() -> None:
+    assert refusal(*FLINK, '--checkpointing_mode=EXACTLY_ONCE', '--checkpointing_mode=AT_LEAST_ONCE') == (
+        "--checkpointing_mode: got 'AT_LEAST_ONCE', must be EXACTLY_ONCE")
 
 
 def test_only_a_run_with_an_end_lets_flink_end_its_sources() -> None:

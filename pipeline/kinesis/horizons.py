@@ -49,7 +49,7 @@ class Horizons:
         if horizon_ms > reached_ms:
             raise Gap(f'stream {stream.name} keeps only what arrived since {iso(horizon_ms)}, and shard {cursor.shard} '
                       f'was read up to {iso(reached_ms)}: what arrived between is lost, in part or whole; '
-                      '--start=resume --on_gap=skip goes on after it')
+                      '--on_gap=skip goes on after it')
 
     def _refresh(self, name: str) -> tuple[StreamInfo, int]:
         stream = self._streams[name]
