@@ -84,8 +84,8 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         reason = imbalance(ledger, self._conf.backup)
         if reason:
             Metrics.counter('commit', 'incomplete_windows').inc()
-            _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=resume makes it whole',
-                         iso(window_ms), reason)
+            _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=%s makes it whole',
+                         iso(window_ms), reason, 'resume' if self._conf.moves_anchor else iso(window_ms))
             return
         differing = commit_window(self._conf, window_ms, ledger)
         if differing:

@@ -57,8 +57,9 @@ def _run(options: Options) -> int:
     relax_collector()
     from botocore.exceptions import NoRegionError
 
+    from pipeline.execute import Incomplete
     from pipeline.failures import reason_of
-    from pipeline.run import Incomplete, run
+    from pipeline.run import run
     from pipeline.settings import RunRefused
     from pipeline.submit import PipelineFailed
 

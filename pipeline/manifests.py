@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from pipeline.ledger import Ledger
-from pipeline.paths import RESUME, manifest_day, manifest_path
+from pipeline.paths import RESUME, manifest_day, manifest_path, window_stamp
 from pipeline.stores import Store
-from pipeline.windows import align_down, iso, utc
+from pipeline.windows import align_down, iso
 
 VERSION = 1
 DAY_MS = 86_400_000
@@ -60,7 +60,7 @@ def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[dict
     for day_ms in range(align_down(start_ms, DAY_MS), end_ms, DAY_MS):
         for path in store.list(manifest_day(day_ms)):
             name = path.rsplit('/', 1)[-1]
-            if f'{utc(start_ms):%Y%m%dT%H%M%SZ}' <= name[:16] < f'{utc(end_ms):%Y%m%dT%H%M%SZ}':
+            if window_stamp(start_ms) <= name[:16] < window_stamp(end_ms):
                 manifest = _read(store, path, _MANIFEST)
                 if manifest:
                     yield manifest

@@ -29,7 +29,7 @@ def backup_path(window_ms: int, name: str) -> str:
 
 def manifest_path(window_ms: int) -> str:
     """Place the manifest of a flush window: `manifests/year=2026/month=11/day=23/20261123T101500Z.json`."""
-    return f'{manifest_day(window_ms)}{_stamp(window_ms)}.json'
+    return f'{manifest_day(window_ms)}{window_stamp(window_ms)}.json'
 
 
 def manifest_day(window_ms: int) -> str:
@@ -43,7 +43,7 @@ def object_name(window_ms: int, part: int, shard: int, shards: int, compression:
 
     `object_name(0, 0, 0, 1, 'gzip') == '19700101T000000Z-p00000-00000-of-00001.json.gz'`
     """
-    return f'{_stamp(window_ms)}-p{part:05d}-{shard:05d}-of-{shards:05d}.{EXTENSIONS[compression]}'
+    return f'{window_stamp(window_ms)}-p{part:05d}-{shard:05d}-of-{shards:05d}.{EXTENSIONS[compression]}'
 
 
 @functools.lru_cache(maxsize=65536)
@@ -62,5 +62,6 @@ def _hour_folder(ms: int) -> str:
     return f'{utc(ms):year=%Y/month=%m/day=%d/hour=%H}'
 
 
-def _stamp(ms: int) -> str:
+def window_stamp(ms: int) -> str:
+    """Write a window's start as names of objects begin with it, in the order of time: `20261123T101500Z`."""
     return f'{utc(ms):%Y%m%dT%H%M%SZ}'

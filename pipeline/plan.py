@@ -11,8 +11,8 @@ from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.manifests import Anchor, follow, read_anchor
 from pipeline.options import Options
-from pipeline.settings import RunRefused, Settings, check_resume, check_rewrite, settings_of
-from pipeline.starts import fresh, patiently, resumed
+from pipeline.settings import RunRefused, Settings, begun_with, check_resume, check_rewrite, settings_of
+from pipeline.starts import Start, fresh, patiently, resumed
 from pipeline.stores import Store
 from pipeline.windows import HOUR_MS, align_down, align_up
 
@@ -26,8 +26,9 @@ class Plan:
     """What a run is going to do. Times are window starts in epoch ms; `stop_ms` is -1 for a continuous run.
 
     `anchor` is what resume.json is to say before the run begins, None where it stays as it is. `former` is the
-    placement of resume.json where it goes on up to `former_until_ms` (`--new_layout`), else empty. `notes` are lines
-    for the report.
+    placement of resume.json where it goes on up to `former_until_ms` (`--new_layout`), else empty. `leftovers` are the
+    bounds of the windows in which a run with other settings may have left objects, None where there was none. `notes`
+    are lines for the report.
     """
 
     streams: tuple[StreamInfo, ...]
@@ -40,6 +41,7 @@ class Plan:
     moves_anchor: bool = True
     former: Settings = dataclasses.field(default_factory=dict)
     former_until_ms: int = 0
+    leftovers: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -68,9 +70,12 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
     if not former:
         check_rewrite(store, start.ms, end_ms, settings, options.replace)
     moves = resumes or anchor is None or stop_ms < 0
-    moved = Anchor(start.ms, start.since_ms, {}, settings) if moves and start.anew else None
-    return Plan(streams, settings, start.ms, stop_ms, start.since_ms, start.cursors, moved, moves,
-                former, until_ms, (start.note,) if start.note else ())
+    changed = moves and anchor is not None and anchor.settings != settings
+    # The windows beyond resume.json are those of the run that moves it.
+    leftovers = (start.ms, end_ms if moves or anchor is None else min(end_ms, anchor.end_ms))
+    return Plan(streams, settings, start.ms, stop_ms, start.since_ms, start.cursors,
+                _moved(anchor, start, settings) if moves else None, moves, former, until_ms,
+                leftovers if options.replace or changed else None, (start.note,) if start.note else ())
 
 
 def now_of(calls: Calls, streams: Sequence[StreamInfo], sleep: Callable[[float], None] = time.sleep) -> int:
@@ -82,6 +87,14 @@ def _anchor(store: Store) -> Anchor | None:
     """Read resume.json; a run that was killed may have committed windows that it does not tell of."""
     anchor = read_anchor(store)
     return anchor and follow(store, anchor, anchor.settings)
+
+
+def _moved(anchor: Anchor | None, start: Start, settings: Settings) -> Anchor | None:
+    """Give what resume.json is to say before anything is written: whose objects there may be from now on."""
+    if start.anew or anchor is None:
+        return Anchor(start.ms, start.since_ms, {}, settings)
+    begun = begun_with(anchor, settings)
+    return None if begun == anchor else begun
 
 
 def _stop(options: Options, now_ms: int) -> int:

@@ -1,43 +1,25 @@
-"""One run: planned, built and watched over; on DirectRunner slice after slice, elsewhere as one pipeline."""
+"""One run, from its plan to its report."""
 from __future__ import annotations
 
 import dataclasses
 import time
-import uuid
 from collections.abc import Iterator
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-
-from pipeline.commit import CommitSettings
-from pipeline.job import Job, build_job
-from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.answers import Calls
+from pipeline.beam_args import given
+from pipeline.execute import check_complete, execute
 from pipeline.kinesis.calls import connect
 from pipeline.kinesis.errors import Gap
-from pipeline.kinesis.positions import Cursor
-from pipeline.kinesis.settings import ReadSettings
-from pipeline.kinesis.slices import close_slice, open_slice
-from pipeline.layout import Layout
-from pipeline.manifests import read_manifest, write_anchor
+from pipeline.leftovers import remove_leftovers
+from pipeline.manifests import write_anchor
 from pipeline.options import Options
 from pipeline.outputs import check_outputs, outputs_of
-from pipeline.plan import Plan, make_plan, now_of
+from pipeline.plan import Plan, make_plan
 from pipeline.progress import ProgressLine
-from pipeline.report import Report, sum_up
-from pipeline.runners import beam_options, check_runner, readers_of, runs_alone, runs_dry, runs_here
+from pipeline.report import sum_up
+from pipeline.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
 from pipeline.settings import RunRefused, former_layout
 from pipeline.stores import Store
-from pipeline.submit import submit
 from pipeline.windows import align_down, iso
-
-#: FnApiRunner keeps what it read in memory until its source ends, several times over: a longer range is read in slices.
-#: The peak with records of 1 MiB of noise is 0.8 GiB, and grows with this. A slice costs about half a second to set up.
-SLICE_BYTES = 64 << 20
-
-
-class Incomplete(Exception):
-    """Windows were left without a manifest."""
 
 
 def run(options: Options) -> Iterator[str]:
@@ -46,7 +28,9 @@ def run(options: Options) -> Iterator[str]:
     Raises RunRefused, ReadError and ManifestError with one line that says what to do, and Incomplete where windows
     were not committed.
     """
-    check_outputs(options)
+    built = beam_options(options)
+    if not runs_dry(built):
+        check_outputs(options)
     store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, calls, store)
     if plan.former:
@@ -57,19 +41,16 @@ def run(options: Options) -> Iterator[str]:
     if 0 <= plan.stop_ms <= plan.start_ms:
         yield f'nothing to do yet: everything before {iso(plan.start_ms)} is done, and --stop is {iso(plan.stop_ms)}'
         return
-    built = beam_options(options)
     check_runner(options, built)
-    if plan.anchor and not runs_dry(built):
-        write_anchor(store, plan.anchor)
+    if not runs_dry(built):
+        yield from _prepare(options, plan, store)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
+    if plan.stop_ms < 0:
+        yield from plan.notes  # a bounded run reports them
     began = time.monotonic()
     try:
         with ProgressLine():
-            if runs_here(options):
-                _run_slices(options, plan, calls, store, built)
-            else:
-                read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
-                _run_pipeline(options, plan, read, built)
+            execute(options, plan, calls, store, built)
     except Gap:
         if options.on_gap == 'fail' or not plan.moves_anchor:
             raise
@@ -87,7 +68,20 @@ def run(options: Options) -> Iterator[str]:
         report = sum_up(store, plan.start_ms, plan.stop_ms, options.flush_ms)
         report.seconds, report.notes = time.monotonic() - began, plan.notes
         yield report.text()
-        _check(report)
+        check_complete(report, plan)
+
+
+def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:
+    """Remove what a run with other settings left half done, then note in resume.json whose objects there will be."""
+    if plan.leftovers:
+        if given(options.beam_args, 'savepoint_path'):
+            raise RunRefused('--savepoint_path: must not be given where settings changed: what is in it was made with '
+                             'the former ones; --start=resume without it goes on with these')
+        removed = remove_leftovers(store, outputs_of(options), *plan.leftovers)
+        if removed:
+            yield f'removed {removed:,} objects that a run with other settings had begun'
+    if plan.anchor:
+        write_anchor(store, plan.anchor)
 
 
 def _former(options: Options, plan: Plan) -> Iterator[str]:
@@ -100,53 +94,3 @@ def _former(options: Options, plan: Plan) -> Iterator[str]:
     former = former_layout(options, plan.former)
     stop_ms = min(until_ms, align_down(plan.stop_ms, former.flush_ms)) if plan.stop_ms >= 0 else until_ms
     yield from run(dataclasses.replace(former, start='resume', stop=stop_ms))
-
-
-def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built: PipelineOptions) -> None:
-    start_ms, cursors, since_ms = plan.start_ms, plan.cursors, plan.since_ms
-    while plan.stop_ms < 0 or start_ms < plan.stop_ms:
-        now_ms = now_of(calls, plan.streams)
-        stop_ms = align_down(now_ms, options.flush_ms)
-        stop_ms = min(plan.stop_ms, stop_ms) if plan.stop_ms >= 0 else stop_ms
-        if stop_ms <= start_ms:
-            time.sleep((start_ms + options.flush_ms - now_ms) / 1000 + 0.5)
-            continue
-        read = _read_settings(options, plan, start_ms, stop_ms, since_ms, cursors)
-        current = open_slice(read.run_id, SLICE_BYTES)
-        try:
-            _run_pipeline(options, plan, read, built)
-        finally:
-            close_slice(read.run_id)
-        end_ms = stop_ms if current.end_ms is None else current.end_ms
-        _check(sum_up(store, start_ms, end_ms, options.flush_ms))
-        last = read_manifest(store, end_ms - options.flush_ms)
-        positions = last['positions'] if last else {}
-        start_ms, since_ms = end_ms, 0
-        cursors = tuple(cursor_at(key, position) for key, position in positions.items())
-
-
-def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
-    pipeline = beam.Pipeline(options=built)
-    build_job(pipeline, _job(options, plan, read, readers_of(options, built)))
-    submit(options, built, pipeline)
-
-
-def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, since_ms: int,
-                   cursors: tuple[Cursor, ...]) -> ReadSettings:
-    return ReadSettings(plan.streams, start_ms, stop_ms, options.flush_ms, options.flush_bytes, options.slack_ms,
-                        since_ms, cursors, options.kinesis_endpoint_url, options.aws_region, uuid.uuid4().hex)
-
-
-def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
-    stores = outputs_of(options)
-    layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
-                    options.partition_time)
-    commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
-                            plan.moves_anchor)
-    return Job(read, readers, options.rules, layout, stores, commit)
-
-
-def _check(report: Report) -> None:
-    if report.missing:
-        raise Incomplete(f'{report.missing} windows between {iso(report.start_ms)} and {iso(report.end_ms)} have no '
-                         'manifest, see the warnings; run again with --start=resume')

@@ -56,6 +56,12 @@ def check_resume(anchor: Anchor, settings: Settings, new_layout: bool) -> int | 
     return align_up(anchor.end_ms, HOUR_MS)
 
 
+def begun_with(anchor: Anchor, settings: Settings) -> Anchor:
+    """Give resume.json for a run of these settings that goes on from it: its streams stay those of its positions."""
+    placement = {**settings['placement'], 'streams': anchor.settings['placement']['streams']}
+    return dataclasses.replace(anchor, settings={**settings, 'placement': placement})
+
+
 def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, replace: bool) -> None:
     """Raise RunRefused where [start, end) holds committed windows of other settings and `--replace` was not given."""
     for manifest in manifests_between(store, start_ms, end_ms):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline import main as program
+from pipeline.execute import Incomplete
 from pipeline.kinesis.errors import ReadError
 from pipeline.local.servers import demo_environment
-from pipeline.run import Incomplete
 from pipeline.settings import RunRefused
 
 ARGS = ['--stream', 'app', '--output', '/tmp/lake', '--stop', 'now']

@@ -260,6 +260,49 @@ def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced()
     assert plan(*args, '--replace', store=store).start_ms == at('09:00:00')
 
 
+def test_a_resume_with_other_settings_looks_for_what_the_former_run_left_and_notes_its_own() -> None:
+    store = resumable(at('10:00:00'))
+
+    made = plan('--rename', 'none', store=store)
+
+    assert made.leftovers == (at('10:00:00'), at('11:00:00') + DAY)
+    assert made.anchor == Anchor(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
+    assert made.anchor is not None
+    write_anchor(store, made.anchor)
+    again = plan('--rename', 'none', store=store)
+    assert (again.leftovers, again.anchor) == (None, None)
+    assert plan(store=store).leftovers == made.leftovers
+
+
+def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
+    args = ['--stream', 'app', '--stream', 'new', '--new_layout', '--rename', 'none']
+    known = {'app': YOUNG, 'new': YOUNG}
+    store = resumable(at('10:00:00'))
+    for _ in range(2):  # as first started, and again after an end before anything was committed
+        made = plan(*args, store=store, created=known, shards=('shardId-1',))
+
+        assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')),)
+        assert made.leftovers
+        if made.anchor:
+            write_anchor(store, made.anchor)
+
+
+@pytest.mark.parametrize(('args', 'end'), [
+    (['--stop', 'now', '--replace'], at('10:00:00')),  # beyond are the windows of the run that moves resume.json
+    (['--stop', '2026-11-23T09:30:00Z', '--replace'], at('09:30:00')), (['--replace'], at('11:00:00') + DAY)])
+def test_a_run_that_replaces_looks_for_leftovers_in_its_own_windows(args: list[str], end: int) -> None:
+    made = plan('--start', '2026-11-23T09:00:00Z', *args, store=resumable(at('10:00:00')))
+
+    assert made.leftovers == (at('09:00:00'), end)
+
+
+@pytest.mark.parametrize('args', [[], ['--start', '2026-11-23T09:00:00Z'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', 'earliest', '--stop', 'now', '--rename', 'none']])
+def test_other_runs_list_no_objects(args: list[str]) -> None:
+    assert plan(*args, store=resumable(at('10:00:00'))).leftovers is None
+    assert plan(*args[:2]).leftovers is None
+
+
 def test_a_stop_in_the_far_future_is_planned_at_once() -> None:
     store = resumable(at('10:00:00'))
     days: list[str] = []

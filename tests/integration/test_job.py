@@ -104,6 +104,38 @@ def test_another_mapping_over_committed_windows_needs_replace_and_leaves_no_old_
     assert set(lake.objects('replaced')) == set(lake.objects('one'))
 
 
+@pytest.mark.parametrize('ended', ['while it went on', 'while it replaced'])
+def test_what_a_run_with_another_mapping_left_half_done_leaves_no_double(
+        lake: Lake, tmp_path: Any, ended: str) -> None:
+    start, stop = windows_of(lake.manifests('one'))
+    middle = sorted(manifest['window'] for manifest in lake.manifests('one').values())[4]
+    mapping = tmp_path / 'rename.json'
+    mapping.write_text(json.dumps({'eventName': 'platform', 'platform': None}))  # into other folders
+    prefix = ended.replace(' ', '-')
+    lake.run(prefix, '--start', start, '--stop', middle)
+    former = lake.aws.s3.get_object(Bucket=lake.stream, Key=f'{prefix}/resume.json')['Body'].read()
+    if ended == 'while it went on':
+        lake.run(prefix, '--stop', stop, '--rename', str(mapping))
+        # As after a kill between the last object and the first manifest; resume.json is that of the run's beginning.
+        written = json.loads(lake.get(prefix, 'resume.json'))['settings']
+        begun = {**json.loads(former), 'settings': written}
+        lake.aws.s3.put_object(Bucket=lake.stream, Key=f'{prefix}/resume.json', Body=json.dumps(begun).encode())
+        again: list[str] = []
+    else:
+        lake.run(prefix, '--stop', stop)
+        lake.run(prefix, '--start', middle, '--stop', stop, '--rename', str(mapping), '--replace')
+        again = ['--start', middle, '--replace']
+    for key, manifest in lake.manifests(prefix).items():
+        if manifest['window'] >= middle:
+            lake.aws.s3.delete_object(Bucket=lake.stream, Key=f'{prefix}/{key}')
+
+    report = lake.run(prefix, '--stop', stop, *again)
+
+    assert 'objects that a run with other settings had begun' in report
+    assert lake.objects(prefix) == lake.objects('one')
+    assert lake.manifests(prefix) == lake.manifests('one')
+
+
 def test_another_layout_is_refused_on_resume(lake: Lake) -> None:
     refusal = lake.run('one', '--output_shards', '2', '--stop', 'now', code=2)
 
