@@ -9,7 +9,14 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import FixedWindows
 
 from pipeline.ledger import Ledger, add_up, imbalance
-from pipeline.manifests import advance_anchor, make_manifest, manifests_between, read_manifest, write_manifest
+from pipeline.manifests import (
+    advance_anchor,
+    make_manifest,
+    manifests_between,
+    read_manifest,
+    retreat_anchor,
+    write_manifest,
+)
 from pipeline.paths import manifest_path
 from pipeline.progress import PROGRESS
 from pipeline.stores import Store
@@ -61,6 +68,14 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     return sum(listed.get(path, item['sha256']) != item['sha256'] for path, item in ledger.objects.items())
 
 
+def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
+    """Take back what says that a window is complete, where an earlier run had committed it: its objects are cut short.
+    """
+    conf.store.delete(manifest_path(window_ms))
+    if conf.moves_anchor:
+        retreat_anchor(conf.store, window_ms, conf.flush_ms, conf.settings)
+
+
 def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[dict[str, Any]]:
     if conf.replace:  # other settings may have cut this stretch into several windows
         return list(manifests_between(conf.store, window_ms, window_ms + conf.flush_ms))
@@ -86,6 +101,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
             Metrics.counter('commit', 'incomplete_windows').inc()
             _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=%s makes it whole',
                          iso(window_ms), reason, 'resume' if self._conf.moves_anchor else iso(window_ms))
+            withdraw_window(self._conf, window_ms)
             return
         differing = commit_window(self._conf, window_ms, ledger)
         if differing:

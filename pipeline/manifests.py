@@ -88,6 +88,14 @@ def advance_anchor(store: Store, settings: dict[str, Any]) -> None:
         write_anchor(store, anchor)
 
 
+def retreat_anchor(store: Store, window_ms: int, flush_ms: int, settings: dict[str, Any]) -> None:
+    """Move resume.json back before a window, where it is behind it: to the manifest before, else to the time."""
+    anchor = read_anchor(store)
+    if anchor and anchor.end_ms > window_ms:
+        before = read_manifest(store, window_ms - flush_ms)
+        write_anchor(store, anchor_after(before) if before else Anchor(window_ms, window_ms, {}, settings))
+
+
 def follow(store: Store, anchor: Anchor, settings: dict[str, Any]) -> Anchor:
     """Walk from an anchor over the manifests of these settings that follow it without a gap.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commit import CommitSettings, commit_window
+from pipeline.commit import CommitSettings, commit_window, withdraw_window
 from pipeline.ledger import add_up
 from pipeline.manifests import Anchor, read_anchor, read_manifest, write_anchor
 from pipeline.paths import manifest_path
@@ -163,6 +163,41 @@ def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_
     assert ANDROID not in store
     assert sum(path.startswith('events/') for path in store) == 2
     assert sum(path.startswith('manifests/') for path in store) == 2
+
+
+def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_any_more() -> None:
+    store = anchored()
+    for window_ms in (START, START + FLUSH_MS, START + 2 * FLUSH_MS):
+        commit(store, balanced(), window_ms)
+
+    withdraw_window(settings_of(store), START + FLUSH_MS)
+
+    assert read_manifest(store, START + FLUSH_MS) is None
+    anchor = read_anchor(store)
+    assert anchor and (anchor.end_ms, list(anchor.positions)) == (START + FLUSH_MS, ['app/a'])
+    commit(store, balanced(), START + FLUSH_MS)
+    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
+
+
+def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:
+    store = anchored()
+    commit(store, balanced())
+
+    withdraw_window(settings_of(store), START)
+
+    assert read_anchor(store) == Anchor(START, START, {}, SETTINGS)
+
+
+def test_a_replay_that_is_cut_short_leaves_resume_and_a_window_never_committed_all_else() -> None:
+    store, fresh = anchored(), anchored()
+    commit(store, balanced())
+    anchor = read_anchor(store)
+
+    withdraw_window(settings_of(store, moves_anchor=False), START)
+    withdraw_window(settings_of(fresh), START)
+
+    assert (read_anchor(store), read_manifest(store, START)) == (anchor, None)
+    assert fresh == anchored()
 
 
 def _die(store: MemoryStore, path: str) -> None:

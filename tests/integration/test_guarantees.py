@@ -132,6 +132,21 @@ def test_a_broken_guarantee_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPat
     assert (broken_code, difference(lake, f'{name}/broken', whole, since).partition('/')[0]) == (code, noticed)
 
 
+def test_a_window_that_a_rerun_cuts_short_is_not_declared_complete_any_more(
+        lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, stop = windows_of(lake.manifests('one'))
+    again = ['--start', first, '--stop', stop]
+    assert run(lake, 'again', *again) == 0
+    with monkeypatch.context() as patch:
+        accounts_lost(patch)
+        assert run(lake, 'again', *again, '--readers', '3') == 1
+    assert lake.manifests('again') == {}
+
+    assert run(lake, 'again', *again) == 0
+
+    assert difference(lake, 'again', 'one', 0) == ''
+
+
 def busy_windows(lake: Lake) -> list[int]:
     """Give the windows that hold records, in epoch ms."""
     return sorted(manifest['window_ms'] for manifest in lake.manifests('one').values() if manifest['counts']['records'])
