@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from pipeline.values import Refused
 
+#: The folders of an output.
+KINDS = ('events', 'errors', 'backup', 'manifests')
+
 
 def check_together(args: argparse.Namespace) -> None:
     """Raise Refused on the first two options that contradict each other."""
@@ -26,6 +29,8 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
            f'--new_layout: must go with --start resume, got {_iso(start)}: only a resumed run has a layout before it')
     yield (args.no_backup and bool(args.backup_output),
            '--no_backup: must not be given with --backup_output')
+    yield (any(f'{uri}/'.startswith(f'{args.output}/{kind}/') for uri in outputs for kind in KINDS),
+           '--errors_output, --backup_output: must not lie in events/, errors/, backup/ or manifests/ of --output')
     yield (args.runner == 'PrismRunner' and (args.readers or 1) > 1,
            f"--readers: got '{args.readers}', must be 1 on PrismRunner, which closes windows too early with more")
     yield (args.s3_disable_ssl,

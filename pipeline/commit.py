@@ -1,7 +1,7 @@
 """CommitWindow: a manifest for each window that is complete, and resume.json moved behind it."""
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -27,7 +27,11 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CommitSettings:
-    """What a commit needs to know: `settings` go into each manifest, `stores` are those of the objects."""
+    """What a commit needs to know.
+
+    `settings` and the places of errors and backups that were `moved` go into each manifest, `stores` are those of the
+    objects.
+    """
 
     store: Store
     stores: dict[str, Store]
@@ -36,6 +40,7 @@ class CommitSettings:
     backup: bool = True
     replace: bool = False
     moves_anchor: bool = True
+    moved: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
@@ -43,15 +48,17 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
 
     Gives the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
     """
-    earlier = _earlier_manifests(conf, window_ms)
+    earlier, moved = _earlier_manifests(conf, window_ms), dict(conf.moved)
     if not conf.backup:
         # A replay without a backup must not remove the one that is there.
         ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']
                                if item['path'].startswith('backup/')})
+        moved.update(place for manifest in earlier for place in manifest.get('moved', {}).items()
+                     if place[0] == 'backup')
     listed = {item['path']: item['sha256'] for manifest in earlier for item in manifest['objects']}
     unfinished = {path for manifest in earlier for path in manifest.get('removing', ())}
     stale = sorted((listed.keys() | unfinished) - ledger.objects.keys())
-    whole = make_manifest(window_ms, conf.flush_ms, ledger, conf.settings)
+    whole = make_manifest(window_ms, conf.flush_ms, ledger, conf.settings, moved)
     # Whoever writes this window again after a crash in the middle removes the rest.
     write_manifest(conf.store, {**whole, 'removing': stale} if stale else whole)
     for path in stale:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -36,13 +36,17 @@ class Anchor:
     settings: dict[str, Any]
 
 
-def make_manifest(window_ms: int, flush_ms: int, ledger: Ledger, settings: dict[str, Any]) -> dict[str, Any]:
-    """Write up a window whose ledger balances. All but `positions` is a pure function of stream and settings."""
+def make_manifest(window_ms: int, flush_ms: int, ledger: Ledger, settings: dict[str, Any],
+                  moved: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Write up a window whose ledger balances. All but `positions` is a pure function of stream and settings.
+
+    `moved` says where errors and backups are that are not below the output; it is left out where all are.
+    """
     return {
         'version': VERSION, 'window': iso(window_ms), 'window_ms': window_ms, 'end_ms': window_ms + flush_ms,
         'counts': ledger.totals(), 'accounts': ledger.shards,
         'objects': [ledger.objects[path] for path in sorted(ledger.objects)],
-        'settings': settings, 'positions': ledger.positions}
+        'settings': settings, **({'moved': dict(moved)} if moved else {}), 'positions': ledger.positions}
 
 
 def write_manifest(store: Store, manifest: dict[str, Any]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pipeline.options import Options
+from pipeline.paths import RESUME
 from pipeline.s3 import S3Store
 from pipeline.settings import RunRefused
 from pipeline.stores import FolderStore, Store, StoreError
 
 #: Written and removed at the start of a run; readers of a lake pass over names that begin with a dot.
 PROBE = '.write-check'
+#: In a place that was moved: the output whose errors or backups are there.
+OWNER = '.written-by'
 
 
 def store_at(uri: str, options: Options) -> Store:
@@ -28,15 +31,41 @@ def outputs_of(options: Options) -> dict[str, Store]:
             'backup': store_at(options.backup_output or options.output, options)}
 
 
+def moved(options: Options) -> dict[str, str]:
+    """Give the places of `errors` and `backup` that are not below the output."""
+    places = {'errors': options.errors_output, 'backup': options.backup_output}
+    return {kind: uri for kind, uri in places.items() if uri and uri != options.output}
+
+
 def check_outputs(options: Options) -> None:
-    """Raise RunRefused where a run could not write, or not remove what it has written, before it reads anything."""
+    """Raise RunRefused where a run could not write, not remove what it has written, or write over another job's.
+
+    A moved place is claimed for its output: keys of errors and backups are the same whatever the output is.
+    """
     for name in ('output', 'errors_output', 'backup_output'):
         uri = getattr(options, name)
         if uri:
             try:
-                _probe(store_at(uri, options))
+                _check(name, store_at(uri, options), options)
             except StoreError as error:
                 raise RunRefused(f'--{name}: {error}') from None
+
+
+def _check(name: str, store: Store, options: Options) -> None:
+    _probe(store)
+    owner = store.get(OWNER)
+    if getattr(options, name) == options.output:
+        taken = owner is not None
+    elif owner is None:
+        taken = store.get(RESUME) is not None
+        if not taken:
+            store.put(OWNER, f'{options.output}\n'.encode())
+    else:
+        taken = owner.decode(errors='replace').strip() != options.output
+    if taken:
+        whose = 'another job has its --output' if owner is None else f'{OWNER} there says whose objects these are'
+        raise RunRefused(f'--{name}: holds objects of another job under the same keys ({whose}): give a place of its '
+                         'own')
 
 
 def _probe(store: Store) -> None:

@@ -68,7 +68,7 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
     written_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
     end_ms = min(stop_ms, written_ms) if stop_ms >= 0 else written_ms
     if not former:
-        check_rewrite(store, start.ms, end_ms, settings, options.replace)
+        check_rewrite(store, start.ms, end_ms, settings, options)
     moves = resumes or anchor is None or stop_ms < 0
     changed = moves and anchor is not None and anchor.settings != settings
     # The windows beyond resume.json are those of the run that moves it.

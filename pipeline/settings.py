@@ -62,12 +62,16 @@ def begun_with(anchor: Anchor, settings: Settings) -> Anchor:
     return dataclasses.replace(anchor, settings={**settings, 'placement': placement})
 
 
-def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, replace: bool) -> None:
-    """Raise RunRefused where [start, end) holds committed windows of other settings and `--replace` was not given."""
+def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, options: Options) -> None:
+    """Raise RunRefused where [start, end) holds committed windows of other settings and `--replace` was not given.
+
+    Also where their errors or backups are in another place, whatever was given: they would stay there as doubles.
+    """
     for manifest in manifests_between(store, start_ms, end_ms):
+        _check_moved(manifest, options)
         if manifest['settings'] == settings:
             continue
-        if not replace:
+        if not options.replace:
             raise RunRefused(f'window {manifest["window"]} is committed with other settings '
                              f'({_all_differences(manifest["settings"], settings)}): give --replace to write it again')
         flush_ms = settings['placement']['flush_interval_s'] * 1000
@@ -75,6 +79,16 @@ def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, 
         if within and manifest['end_ms'] - manifest['window_ms'] != flush_ms:
             raise RunRefused('--replace with another --flush_interval_s: must begin and end at full hours, got '
                              + ' and '.join(within))
+
+
+def _check_moved(manifest: dict[str, Any], options: Options) -> None:
+    places = {'errors_output': options.errors_output}
+    if options.backup:
+        places['backup_output'] = options.backup_output
+    for name, uri in places.items():
+        was, now = manifest.get('moved', {}).get(name.removesuffix('_output'), options.output), uri or options.output
+        if was != now:
+            raise RunRefused(f'--{name}: got {now}, must be {was}, where window {manifest["window"]} has its objects')
 
 
 def former_layout(options: Options, placement: Settings) -> Options:

@@ -16,7 +16,7 @@ FINE: dict[str, object] = {
     {}, {'start': 0, 'stop': 300_000}, {'start': 'latest', 'stop': 300_000}, {'start': 'earliest', 'stop': 'now'},
     {'start': 0, 'stop': 'now'}, {'new_layout': True}, {'new_layout': True, 'start': 'resume'},
     {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'}, {'readers': 1, 'runner': 'PrismRunner'},
-    {'no_backup': True}, {'backup_output': '/b'},
+    {'no_backup': True}, {'backup_output': '/b'}, {'backup_output': '/lake'}, {'errors_output': '/lake/events-errors'},
     {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'}])
 def test_these_go_together(values: dict[str, object]) -> None:
     check_together(argparse.Namespace(**{**FINE, **values}))
@@ -26,6 +26,7 @@ def test_these_go_together(values: dict[str, object]) -> None:
     {'start': 300_000, 'stop': 300_000}, {'start': 300_000, 'stop': 0}, {'start': 'latest', 'stop': 'now'},
     {'new_layout': True, 'start': 'latest'}, {'new_layout': True, 'start': 0}, {'readers': 2, 'runner': 'PrismRunner'},
     {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}, {'runner': 'DataflowRunner'},
+    {'errors_output': '/lake/events'}, {'backup_output': '/lake/manifests/b'},
     {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'}])
 def test_these_do_not(values: dict[str, object]) -> None:
     with pytest.raises(Refused):

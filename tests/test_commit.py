@@ -126,6 +126,18 @@ def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> N
     assert BACKUP in store and EVENTS not in store
 
 
+def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
+    store, places = anchored(), {'errors': 's3://errors', 'backup': 's3://backup'}
+    commit(store, balanced(), moved=places)
+    assert (read_manifest(store, START) or {})['moved'] == places
+
+    commit(store, [row for row in balanced() if b'backup' not in row], backup=False, moved={'errors': 's3://errors'})
+    assert (read_manifest(store, START) or {})['moved'] == places
+
+    commit(store, balanced(), START + FLUSH_MS)
+    assert 'moved' not in (read_manifest(store, START + FLUSH_MS) or {})
+
+
 def test_objects_are_removed_where_they_were_written() -> None:
     manifests, events, errors = anchored(), MemoryStore(), MemoryStore()
     stores = {'events': events, 'errors': errors, 'backup': manifests}

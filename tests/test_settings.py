@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.options import options_of
 
 HOUR = iso_ms('2026-11-23T10:00:00Z') or 0
 WINDOW = HOUR + 900_000
+REPLACE = options_of('--replace')
 CREATED = 1_700_000_000_000
 
 
@@ -97,7 +99,7 @@ def test_a_stream_that_was_made_again_is_refused_whatever_is_given(new_layout: b
 
 
 def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
-    check_rewrite(committed(settings(), WINDOW), WINDOW, WINDOW + 300_000, settings(), False)
+    check_rewrite(committed(settings(), WINDOW), WINDOW, WINDOW + 300_000, settings(), options_of())
 
 
 @pytest.mark.parametrize(('args', 'difference'), [
@@ -109,11 +111,33 @@ def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
 def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: list[str], difference: str) -> None:
     store, now = committed(settings(), WINDOW - 300_000, WINDOW, WINDOW + 300_000), settings(*args)
 
-    assert refusal(check_rewrite, store, WINDOW, WINDOW + 300_000, now, False) == (
+    assert refusal(check_rewrite, store, WINDOW, WINDOW + 300_000, now, options_of()) == (
         f'window 2026-11-23T10:15:00Z is committed with other settings ({difference}): give --replace to write it '
         'again')
-    check_rewrite(store, WINDOW, WINDOW + 300_000, now, True)
-    check_rewrite(store, WINDOW + 600_000, WINDOW + 900_000, now, False)
+    check_rewrite(store, WINDOW, WINDOW + 300_000, now, REPLACE)
+    check_rewrite(store, WINDOW + 600_000, WINDOW + 900_000, now, options_of())
+
+
+@pytest.mark.parametrize(('committed_with', 'now', 'message'), [
+    ({}, ['--errors_output', '/e'], '--errors_output: got /e, must be /tmp/lake, where window 2026-11-23T10:15:00Z has '
+                                    'its objects'),
+    ({'errors': '/e'}, [], '--errors_output: got /tmp/lake, must be /e, where window 2026-11-23T10:15:00Z has its '
+                           'objects'),
+    ({'backup': 's3://bbb'}, ['--backup_output', 's3://ccc'], '--backup_output: got s3://ccc, must be s3://bbb, where '
+                                                              'window 2026-11-23T10:15:00Z has its objects'),
+    ({'errors': '/e', 'backup': '/b'}, ['--errors_output', '/e', '--backup_output', '/b'], ''),
+    ({}, ['--errors_output', '/tmp/lake'], ''), ({'backup': '/b'}, ['--no_backup'], '')])
+def test_a_rewrite_keeps_to_the_places_of_errors_and_backups(
+        committed_with: dict[str, str], now: list[str], message: str) -> None:
+    store = MemoryStore()
+    write_manifest(store, make_manifest(WINDOW, 300_000, add_up(balanced()), settings(), committed_with))
+    for replace in ([], ['--replace']):
+        call = functools.partial(check_rewrite, store, WINDOW, WINDOW + 300_000, settings(), options_of(*now, *replace))
+
+        if message:
+            assert refusal(call) == message
+        else:
+            call()
 
 
 @pytest.mark.parametrize(('start_ms', 'end_ms', 'got'), [
@@ -123,9 +147,9 @@ def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: li
 def test_another_flush_interval_replaces_full_hours(start_ms: int, end_ms: int, got: str) -> None:
     store, now = committed(settings(), WINDOW), settings('--flush_interval_s', '900')
 
-    assert refusal(check_rewrite, store, start_ms, end_ms, now, True) == (
+    assert refusal(check_rewrite, store, start_ms, end_ms, now, REPLACE) == (
         f'--replace with another --flush_interval_s: must begin and end at full hours, got {got}')
-    check_rewrite(store, HOUR, HOUR + 3_600_000, now, True)
+    check_rewrite(store, HOUR, HOUR + 3_600_000, now, REPLACE)
 
 
 def test_the_former_layout_comes_back_as_options() -> None:
