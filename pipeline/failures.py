@@ -15,8 +15,9 @@ from pipeline.stores import StoreError
 #: Errors whose message is one line for an operator. Any other is a bug, and its traceback is worth seeing.
 PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, StoreError)
 _STEP = re.compile(r" \[while running '[^']*'\]")
-_NAMED = re.compile('|'.join(re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN))
-_LINE = re.compile(rf'^.*?(?:{_NAMED.pattern}): (.+)$', re.MULTILINE)
+_NAMED = '|'.join(r'botocore\.exceptions\.\w+' if kind is BotoCoreError else
+                  re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN)
+_LINE = re.compile(rf'^.*?(?:{_NAMED}): (.+)$', re.MULTILINE)
 _READ = re.compile(rf'^.*?{re.escape(ReadError.__module__)}\.(ReadError|Gap): (.+)$', re.MULTILINE)
 
 

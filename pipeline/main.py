@@ -66,7 +66,7 @@ def _run(options: Options) -> int:
     try:
         with _quiet_beam(options):
             for line in run(options):
-                print(line, flush=True)
+                _say(line)
     except RunRefused as error:
         return _failed(str(error), REFUSED)
     except NoRegionError:
@@ -80,6 +80,13 @@ def _run(options: Options) -> int:
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
         return _failed(reason, FAILED)
     return 0
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # nobody listens any more: the run goes on all the same
+        sys.stdout = _nowhere()
 
 
 def _failed(reason: str, code: int) -> int:

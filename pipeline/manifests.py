@@ -14,8 +14,9 @@ from pipeline.windows import align_down, iso
 
 VERSION = 1
 DAY_MS = 86_400_000
-_ANCHOR = frozenset({'version', 'end_ms', 'since_ms', 'positions', 'settings'})
-_MANIFEST = frozenset({'version', 'window', 'window_ms', 'end_ms', 'counts', 'objects', 'positions', 'settings'})
+_ANCHOR = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
+_MANIFEST = {'version': int, 'window': str, 'window_ms': int, 'end_ms': int, 'counts': dict, 'objects': list,
+             'positions': dict, 'settings': dict}
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -115,7 +116,7 @@ def anchor_after(manifest: dict[str, Any]) -> Anchor:
     return Anchor(manifest['end_ms'], 0, manifest['positions'], manifest['settings'])
 
 
-def _read(store: Store, path: str, fields: frozenset[str]) -> dict[str, Any] | None:
+def _read(store: Store, path: str, fields: Mapping[str, type]) -> dict[str, Any] | None:
     data = store.get(path)
     if data is None:
         return None
@@ -126,6 +127,7 @@ def _read(store: Store, path: str, fields: frozenset[str]) -> dict[str, Any] | N
     version = value.get('version') if isinstance(value, dict) else None
     if version not in (None, VERSION):
         raise ManifestError(f'{path} is of version {version}, this program reads version {VERSION}')
-    if not isinstance(value, dict) or not fields <= value.keys():
-        raise ManifestError(f'{path} is damaged: not JSON of this program; restore it, or remove it')
+    if not isinstance(value, dict) or not all(isinstance(value.get(name), kind) for name, kind in fields.items()):
+        remedy = 'put back an older version' if path == RESUME else 'put it back, or remove it and replay its window'
+        raise ManifestError(f'{path} is damaged: not JSON of this program; {remedy}')
     return value

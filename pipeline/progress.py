@@ -30,13 +30,13 @@ PROGRESS = Progress()
 class ProgressLine:
     """Show the progress on a terminal once a second while the block runs; silent where the output is a log."""
 
-    def __init__(self, out: TextIO = sys.stderr) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.__stderr__  # sys.stderr is turned away while Beam runs
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._show, name='progress', daemon=True)
 
     def __enter__(self) -> None:
-        if self._out.isatty():
+        if self._out and self._out.isatty():  # none where the program was started without stderr
             self._thread.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

@@ -46,7 +46,7 @@ class Report:
             ('errors', errors),
             ('objects', f'{self.objects:,} ({self.written:,} bytes before compression)'),
             ('time', f'{self.seconds:,.1f} s, {rate:,.0f} records/s'),
-            *(('skipped', note) for note in self.notes)]
+            *(('note', note) for note in self.notes)]
         return '\n'.join(f'{name:<10} {value}' for name, value in rows)
 
 

@@ -1,16 +1,19 @@
 """One run, from its plan to its report."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
 
+from botocore.exceptions import BotoCoreError, NoRegionError
+
 from pipeline.beam_args import given
 from pipeline.execute import check_complete, execute
 from pipeline.kinesis.calls import connect
-from pipeline.kinesis.errors import Gap
+from pipeline.kinesis.errors import Gap, ReadError
 from pipeline.leftovers import remove_leftovers
-from pipeline.manifests import write_anchor
+from pipeline.manifests import ManifestError, write_anchor
 from pipeline.options import Options
 from pipeline.outputs import check_outputs, outputs_of
 from pipeline.plan import Plan, make_plan
@@ -18,28 +21,29 @@ from pipeline.progress import ProgressLine
 from pipeline.report import sum_up
 from pipeline.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
 from pipeline.settings import RunRefused, former_layout
-from pipeline.stores import Store
+from pipeline.stores import Store, StoreError
 from pipeline.windows import align_down, iso
 
 
 def run(options: Options) -> Iterator[str]:
     """Run the job to its end, or for ever without `--stop`; gives lines to print.
 
-    Raises RunRefused, ReadError and ManifestError with one line that says what to do, and Incomplete where windows
-    were not committed.
+    Raises RunRefused before anything was written and ReadError, ManifestError and StoreError after that, each with one
+    line that says what to do, and Incomplete where windows were not committed.
     """
     built = beam_options(options)
     if not runs_dry(built):
         check_outputs(options)
-    store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
-    plan = make_plan(options, calls, store)
+    with _refusing():
+        store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
+        plan = make_plan(options, calls, store)
     if plan.former:
         yield from _former(options, plan)
         if 0 <= plan.stop_ms <= plan.former_until_ms:
             return
         plan = make_plan(options, calls, store)
     if 0 <= plan.stop_ms <= plan.start_ms:
-        yield f'nothing to do yet: everything before {iso(plan.start_ms)} is done, and --stop is {iso(plan.stop_ms)}'
+        yield f'nothing to do yet: reading goes on at {iso(plan.start_ms)}, and --stop is {iso(plan.stop_ms)}'
         return
     check_runner(options, built)
     if not runs_dry(built):
@@ -69,6 +73,17 @@ def run(options: Options) -> Iterator[str]:
         report.seconds, report.notes = time.monotonic() - began, plan.notes
         yield report.text()
         check_complete(report, plan)
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what goes wrong before anything is written into a refusal."""
+    try:
+        yield
+    except NoRegionError:
+        raise
+    except (BotoCoreError, ManifestError, ReadError, StoreError) as error:
+        raise RunRefused(str(error)) from error
 
 
 def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:

@@ -151,5 +151,8 @@ def _give_up(what: str, error: BotoCoreError | ClientError) -> NoReturn:
 
 @functools.lru_cache(maxsize=8)
 def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> Any:
-    return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
-                                          config=CONFIG)
+    try:
+        return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
+                                              config=CONFIG)
+    except ValueError as error:
+        raise StoreError(f'the AWS SDK cannot open S3: {error}; check its configuration') from None

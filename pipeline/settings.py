@@ -51,8 +51,8 @@ def check_resume(anchor: Anchor, settings: Settings, new_layout: bool) -> int | 
     if before == now:
         return None
     if not new_layout:
-        raise RunRefused(f'{_difference(before, now)}: resume.json goes on with the former; keep to it, or give '
-                         '--new_layout to change from the next full hour on')
+        raise RunRefused(f'{", ".join(_differences(before, now))}: resume.json goes on with the former; keep to it, or '
+                         'give --new_layout to change from the next full hour on')
     return align_up(anchor.end_ms, HOUR_MS)
 
 
@@ -102,17 +102,16 @@ def former_layout(options: Options, placement: Settings) -> Options:
                                **{name: placement[name] for name in names})
 
 
-def _difference(before: Settings, now: Settings) -> str:
-    return next(_differences(before, now))
-
-
 def _differences(before: Settings, now: Settings) -> Iterator[str]:
-    for name in now:
+    for name in {**now, **before}:
+        if before.get(name) == now.get(name):
+            continue
         if name == 'streams':
-            if before[name] != now[name]:
-                yield f'--stream: was {_named(before[name])}, is {_named(now[name])}'
-        elif before.get(name) != now[name]:
-            yield f'--{name}: was {before.get(name)}, is {now[name]}'
+            yield f'--stream: was {_named(before[name])}, is {_named(now[name])}'
+        elif name == 'layout':
+            yield f'the version of the layout: was {before.get(name)}, is {now.get(name)}'
+        else:
+            yield f'--{name}: was {before.get(name)}, is {now.get(name)}'
 
 
 def _all_differences(before: Settings, now: Settings) -> str:

@@ -100,10 +100,10 @@ def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float
         try:
             return call(stream)
         except PassingError as error:
-            sleep(min(20.0, 0.5 * 2 ** min(failures, 10)))
             failures += 1
             if failures >= tries:
                 raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): check the endpoint, the '
                                 'region and the network') from None
             if failures % TRIES == 0:
                 _log.warning('Kinesis does not answer for stream %s (%s), asking again', stream, error)
+        sleep(min(20.0, 0.5 * 2 ** min(failures - 1, 10)))

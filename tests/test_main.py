@@ -77,7 +77,8 @@ def test_a_signal_ends_the_process_whatever_it_is_doing(number: int) -> None:
               'def run(options):\n'
               '    yield "reading"\n'
               '    try:\n'
-              '        time.sleep(60)\n'
+              '        for _ in range(600):\n'  # Python may miss a signal on its way into one long sleep
+              '            time.sleep(0.1)\n'
               '    except BaseException:\n'
               '        raise RuntimeError("as Beam does it")\n'
               'pipeline.run.run = run\n'

@@ -83,7 +83,7 @@ def test_no_resume_is_not_the_same_as_a_damaged_one() -> None:
     with pytest.raises(ManifestError) as error:
         read_anchor(store)
 
-    assert str(error.value) == 'resume.json is damaged: not JSON of this program; restore it, or remove it'
+    assert str(error.value) == 'resume.json is damaged: not JSON of this program; put back an older version'
 
 
 @pytest.mark.parametrize('data', [b'', b'{', b'[]', b'{}', b'7', b'null', b'\xff', b'{"version":1}'])

@@ -355,4 +355,4 @@ def test_a_call_that_goes_on_failing_is_told_in_one_line() -> None:
 
     assert str(error.value) == ('Kinesis does not answer for stream app (InternalFailure): check the endpoint, the '
                                 'region and the network')
-    assert (len(delays), sum(delays)) == (8, 71.5)
+    assert (len(delays), sum(delays)) == (7, 51.5)

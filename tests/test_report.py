@@ -30,8 +30,8 @@ def test_a_report_adds_up_the_manifests_of_the_run() -> None:
         'errors     invalid-json 2, too-deep 2',
         'objects    8 (400 bytes before compression)',
         'time       0.5 s, 20 records/s',
-        'skipped    one thing',
-        'skipped    another'])
+        'note       one thing',
+        'note       another'])
 
 
 def test_windows_without_a_manifest_are_told() -> None:

@@ -143,7 +143,10 @@ def _open_client(endpoint_url: str | None, region: str | None) -> Any:
     core = botocore.session.get_session()
     core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
     session = boto3.session.Session(botocore_session=core)
-    return session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+    try:
+        return session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+    except ValueError as error:
+        raise ReadError(f'the AWS SDK cannot open Kinesis: {error}; check its configuration') from None
 
 
 def _time(value: Any) -> Any:

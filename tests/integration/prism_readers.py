@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.utils.timestamp import Duration
 
-from pipeline import run
+from pipeline import execute
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.calls import connect
@@ -46,15 +46,15 @@ def close_early() -> None:
 
 
 def main(readers: int, argv: list[str]) -> None:
-    """Build and run the pipeline, as `pipeline.run` does for one reader."""
+    """Build and run the pipeline, as `pipeline.execute` does for one reader."""
     options = parse_options(argv)
     store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, calls, store)
     if plan.anchor:
         write_anchor(store, plan.anchor)
-    read = run._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
+    read = execute._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
     pipeline = beam.Pipeline(options=beam_options(options))
-    build_job(pipeline, run._job(options, plan, read, readers))
+    build_job(pipeline, execute._job(options, plan, read, readers))
     result = pipeline.run()
     result.wait_until_finish()
     for counter in result.metrics().query(MetricsFilter().with_namespace('commit'))['counters']:

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.timeout(300)
 #: Prism closes windows too early with more than one reader, which the command line refuses: the way to see it happen.
 THREE_READERS_ON_PRISM = """
 import sys
-from pipeline import run
+from pipeline import execute
 from pipeline.main import leave, main
 from tests.integration.prism_readers import close_early
 close_early()
-run.readers_of = lambda options, built: 3
+execute.readers_of = lambda options, built: 3
 leave(main(sys.argv[1:]))
 """
 
