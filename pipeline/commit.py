@@ -10,6 +10,7 @@ from apache_beam.transforms.window import FixedWindows
 
 from pipeline.ledger import Ledger, add_up, imbalance
 from pipeline.manifests import (
+    ManifestError,
     advance_anchor,
     make_manifest,
     manifests_between,
@@ -47,8 +48,12 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     """Write the manifest of a complete window, then remove what only its earlier manifests list, then move resume.json.
 
     Gives the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
+    Raises ManifestError where one of other settings is there all the same: runs are only begun where none is.
     """
     earlier, moved = _earlier_manifests(conf, window_ms), dict(conf.moved)
+    if not conf.replace and any(manifest['settings'] != conf.settings for manifest in earlier):
+        raise ManifestError(f'window {iso(window_ms)} was committed by another run with other settings: two jobs write '
+                            'to this output; end one of them, then write what both wrote again with --replace')
     if not conf.backup:
         # A replay without a backup must not remove the one that is there.
         ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']
@@ -107,7 +112,8 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         if reason:
             Metrics.counter('commit', 'incomplete_windows').inc()
             _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=%s makes it whole',
-                         iso(window_ms), reason, 'resume' if self._conf.moves_anchor else iso(window_ms))
+                         iso(window_ms), reason, 'resume' if self._conf.moves_anchor else
+                         f'{iso(window_ms)} --stop={iso(window_ms + self._conf.flush_ms)}')
             withdraw_window(self._conf, window_ms)
             return
         differing = commit_window(self._conf, window_ms, ledger)

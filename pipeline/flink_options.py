@@ -18,6 +18,8 @@ def flink_options(args: list[str], start: str | int | None, on_gap: str, bounded
         raise RunRefused(f"--checkpointing_mode: got '{mode}', must be EXACTLY_ONCE")
     if interval and int(interval) <= 0:
         raise RunRefused(f"--checkpointing_interval: got '{interval}', must be a number of milliseconds above 0")
+    if given(args, 'disable_metrics') is not None:
+        raise RunRefused('--disable_metrics: must not be given: metrics tell this program that readers are called')
     parallelism = given(args, 'parallelism')
     if parallelism and int(parallelism) < 1:
         raise RunRefused(f"--parallelism: got '{parallelism}', must be a whole number above 0: there are four readers "

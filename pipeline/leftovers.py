@@ -19,12 +19,10 @@ def remove_leftovers(store: Store, stores: Mapping[str, Store], start_ms: int, e
     at: a call for each thousand.
     """
     first, end = window_stamp(start_ms), window_stamp(end_ms)
+    found = [(where, path) for kind, where in stores.items() for path in where.list(f'{kind}/')
+             if (name := _NAME.fullmatch(path.rsplit('/', 1)[-1])) and first <= name[1] < end]
     listed = {item['path'] for manifest in manifests_between(store, start_ms, end_ms) for item in manifest['objects']}
-    removed = 0
-    for kind, where in stores.items():
-        for path in where.list(f'{kind}/'):
-            name = _NAME.fullmatch(path.rsplit('/', 1)[-1])
-            if name and first <= name[1] < end and path not in listed:
-                where.delete(path)
-                removed += 1
-    return removed
+    left = [(where, path) for where, path in found if path not in listed]
+    for where, path in left:
+        where.delete(path)
+    return len(left)

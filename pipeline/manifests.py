@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline.paths import RESUME, manifest_day, manifest_path, window_stamp
 from pipeline.stores import Store
 from pipeline.windows import align_down, iso
 
+_log = logging.getLogger(__name__)
 VERSION = 1
 DAY_MS = 86_400_000
 _ANCHOR = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
@@ -86,10 +88,13 @@ def write_anchor(store: Store, anchor: Anchor) -> None:
 
 
 def advance_anchor(store: Store, settings: dict[str, Any]) -> None:
-    """Move resume.json over the manifests of these settings that follow it without a gap."""
+    """Move resume.json over the manifests of these settings that follow it without a gap; warn where it is gone."""
     start = read_anchor(store)
-    anchor = start and follow(store, start, settings)
-    if anchor and anchor is not start:
+    if start is None:
+        _log.warning('resume.json is gone: put it back, or end the job and start it at the end of its last window')
+        return
+    anchor = follow(store, start, settings)
+    if anchor is not start:
         write_anchor(store, anchor)
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from pipeline.beam_args import given
 from pipeline.execute import check_complete, execute
-from pipeline.kinesis.calls import connect
+from pipeline.kinesis.calls import connect, default_region
 from pipeline.kinesis.errors import Gap, ReadError
 from pipeline.leftovers import remove_leftovers
 from pipeline.manifests import ManifestError, write_anchor
@@ -34,6 +34,8 @@ def run(options: Options) -> Iterator[str]:
     built = beam_options(options)
     if not runs_dry(built):
         check_outputs(options)
+    # Workers elsewhere may have no configuration that names one.
+    options = dataclasses.replace(options, aws_region=options.aws_region or default_region())
     with _refusing():
         store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
         plan = make_plan(options, calls, store)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import pathlib
 import re
 import shutil
@@ -81,6 +82,8 @@ def job_name(output: str) -> str:
 def check_runner(options: Options, beam: PipelineOptions) -> None:
     """Ask the cluster whether the job can run there safely; raises RunRefused, or FlinkError where it does not answer.
     """
+    if options.runner == 'DataflowRunner' and importlib.util.find_spec('apitools') is None:
+        raise RunRefused("--runner: DataflowRunner needs Beam's extra for Google Cloud: pip install '.[gcp]'")
     master = _flink_master(options, beam)
     if not master:
         return

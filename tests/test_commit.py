@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.commit import CommitSettings, commit_window, withdraw_window
 from pipeline.ledger import add_up
-from pipeline.manifests import Anchor, read_anchor, read_manifest, write_anchor
+from pipeline.manifests import Anchor, ManifestError, read_anchor, read_manifest, write_anchor
 from pipeline.paths import manifest_path
 from pipeline.stores import MemoryStore
 from pipeline.values import iso_ms
@@ -110,6 +110,25 @@ def test_an_object_that_changes_with_the_settings_is_not() -> None:
     commit(store, balanced())
 
     assert commit(store, balanced(sha256='bb'), settings=OTHER, replace=True) == 0
+
+
+def test_a_window_that_another_job_committed_with_other_settings_is_left_to_it() -> None:
+    store = anchored()
+    commit(store, balanced(), settings=OTHER)
+    store.effects.clear()
+
+    with pytest.raises(ManifestError, match='^window 2026-11-23T10:15:00Z was committed by another run with other set'):
+        commit(store, with_android())
+    assert store.effects == []
+
+
+def test_a_resume_that_is_gone_is_warned_of_and_not_made_up(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+
+    commit(store, balanced())
+
+    assert read_anchor(store) is None
+    assert caplog.messages[0].startswith('resume.json is gone: ')
 
 
 @pytest.mark.parametrize('replace', [False, True])

@@ -21,6 +21,12 @@ def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(ki
     assert reason_of(RuntimeError(f'Pipeline job-1 failed in state FAILED: bundle failed:{trace}')) == 'no such bucket'
 
 
+def test_any_error_of_the_aws_sdk_is_told_in_a_line() -> None:
+    text = 'Traceback\nbotocore.exceptions.NoCredentialsError: Unable to locate credentials [while running \'Put\']'
+
+    assert reason_of(RuntimeError(text)) == 'Unable to locate credentials'
+
+
 @pytest.mark.parametrize('error', [
     RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.stores.StoreError: no'), TypeError()])
 def test_a_bug_has_no_such_line(error: Exception) -> None:

@@ -60,6 +60,7 @@ def test_what_the_user_says_of_flink_stays() -> None:
      "--start: got 'latest', must be resume with --savepoint_path, which says where to go on"),
     (['--savepoint_path', 's3://state/1', '--on_gap', 'skip'],
      "--on_gap: got 'skip', must be fail with --savepoint_path: the readers in it would meet the gap again and again"),
+    (['--disable_metrics'], '--disable_metrics: must not be given: metrics tell this program that readers are called'),
     (['--savepoint_path', 's3://state/1', '--flink_submit_uber_jar'],
      '--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')])
 def test_a_command_line_that_makes_flink_unsafe_is_refused(args: list[str], answer: str) -> None:
@@ -116,7 +117,7 @@ def test_a_cluster_that_does_not_answer_is_an_error_before_anything_starts() -> 
 
 def test_other_runners_and_a_flink_inside_the_job_server_have_no_cluster_to_ask() -> None:
     inside = [*FLINK, '--flink_master=[local]']
-    for args in (['--runner', 'PrismRunner'], [*FLINK], inside, ['--runner', 'DataflowRunner']):
+    for args in (['--runner', 'PrismRunner'], [*FLINK], inside):
         options = options_of(*args)
         check_runner(options, beam_options(options))
         with watched(options, beam_options(options)):

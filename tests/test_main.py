@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import signal
@@ -127,6 +128,29 @@ def test_an_output_that_cannot_be_written_is_refused_before_kinesis_is_asked(tmp
 
     assert (job.returncode, job.stdout, job.stderr.count('\n')) == (2, '', 1)
     assert job.stderr.startswith(f'pipeline: error: --errors_output: cannot write {tmp_path}/errors/.write-check: ')
+
+
+@pytest.mark.parametrize(('service', 'option'), [('KINESIS', ''), ('S3', '--output: ')])
+def test_a_configuration_that_the_aws_sdk_refuses_is_told_in_a_line(
+        tmp_path: pathlib.Path, service: str, option: str) -> None:
+    output = 's3://lake' if service == 'S3' else str(tmp_path)
+    environment = {**demo_environment(), f'AWS_ENDPOINT_URL_{service}': 'garbage'}
+    del environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS']
+
+    job = subprocess.run([sys.executable, '-m', 'pipeline', '--stream', 'app', '--output', output], text=True,
+                         capture_output=True, env=environment)
+
+    assert (job.returncode, job.stdout, job.stderr.count('\n')) == (2, '', 1)
+    assert job.stderr.startswith(f'pipeline: error: {option}the AWS SDK cannot open ')
+
+
+def test_a_run_whose_lines_nobody_reads_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+    monkeypatch.setattr(sys, 'stdout', Closed())
+
+    assert outcome_of(monkeypatch) == 0
 
 
 def test_a_region_that_nobody_names_is_asked_for_by_its_option(tmp_path: pathlib.Path) -> None:

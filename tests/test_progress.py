@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 
 import pytest
@@ -30,6 +31,13 @@ def test_a_log_stays_quiet() -> None:
         pass
 
     assert out.getvalue() == ''
+
+
+def test_a_program_without_stderr_stays_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, '__stderr__', None)
+
+    with ProgressLine():
+        pass
 
 
 def test_a_terminal_shows_one_line_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

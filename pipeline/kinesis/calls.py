@@ -131,6 +131,12 @@ def _ms(time: datetime.datetime | float) -> int:
     return round((time if isinstance(time, (int, float)) else time.timestamp()) * 1000)
 
 
+def default_region() -> str | None:
+    """Give the region that the AWS SDK's configuration names in this process, None where it names none."""
+    region: str | None = boto3.session.Session().region_name
+    return region
+
+
 @functools.lru_cache(maxsize=8)
 def connect(endpoint_url: str | None, region: str | None) -> Calls:
     """Open Kinesis by the AWS SDK's own credentials; one client per process, without retries of its own."""
