@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.patience import patiently
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.manifests import Anchor, follow, read_anchor
 from pipeline.options import Options
 from pipeline.settings import RunRefused, Settings, begun_with, check_resume, check_rewrite, settings_of
-from pipeline.starts import Start, fresh, patiently, resumed
+from pipeline.starts import Start, fresh, resumed
 from pipeline.stores import Store
 from pipeline.windows import HOUR_MS, align_down, align_up
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from pipeline.beam_args import given
 from pipeline.execute import check_complete, execute
-from pipeline.kinesis.calls import connect, default_region
+from pipeline.kinesis.client import connect, default_region
 from pipeline.kinesis.errors import Gap, ReadError
 from pipeline.leftovers import remove_leftovers
 from pipeline.manifests import ManifestError, write_anchor

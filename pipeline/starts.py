@@ -1,25 +1,21 @@
 """Where a run begins to read: at the positions of resume.json, at a time, or after a gap."""
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pipeline.kinesis.accounts import cursor_at
 from pipeline.kinesis.answers import Calls
-from pipeline.kinesis.errors import PassingError, ReadError
+from pipeline.kinesis.horizons import LEAST_MS
 from pipeline.kinesis.pages import MARGIN_MS
+from pipeline.kinesis.patience import patiently
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.manifests import Anchor
 from pipeline.options import Options
 from pipeline.settings import RunRefused
 from pipeline.windows import align_down, align_up, iso
-
-_log = logging.getLogger(__name__)
-TRIES = 8
-Answer = TypeVar('Answer')
 
 
 class Start(NamedTuple):
@@ -38,6 +34,9 @@ class Start(NamedTuple):
 def resumed(anchor: Anchor, options: Options, streams: Sequence[StreamInfo], calls: Calls, now_ms: int) -> Start:
     """Go on from resume.json. Raises RunRefused where a stream no longer holds what comes next."""
     gaps = [stream for stream in streams if stream.horizon_ms(now_ms) > anchor.end_ms]
+    # Retention that was raised brings back nothing: the least there can be is what is surely kept.
+    gaps = gaps or [dataclasses.replace(stream, retention_ms=LEAST_MS) for stream in streams
+                    if anchor.end_ms < now_ms - LEAST_MS and _has_lost(stream, anchor, calls, now_ms)]
     if gaps:
         return _after_gap('--start=resume', anchor.end_ms, options, gaps, now_ms)
     names = {stream.name for stream in streams}
@@ -46,6 +45,16 @@ def resumed(anchor: Anchor, options: Options, streams: Sequence[StreamInfo], cal
     cursors = (*(cursor for cursor in known if cursor.stream in names), *_beginnings(calls, added, anchor.end_ms))
     note = '; '.join(f'stream {stream.name} is new: read from {iso(anchor.end_ms)} on' for stream in added)
     return Start(anchor.end_ms, anchor.since_ms, cursors, note, anew=False)
+
+
+def _has_lost(stream: StreamInfo, anchor: Anchor, calls: Calls, now_ms: int) -> bool:
+    """Tell whether the last record that was read is gone, though the retention of now says that it is kept."""
+    cursors = [cursor_at(key, position) for key, position in anchor.positions.items()]
+    read = [cursor for cursor in cursors if cursor.stream == stream.name and cursor.sequence]
+    last = max(read, key=lambda cursor: cursor.arrival_ms, default=None)
+    if last is None or last.arrival_ms < stream.horizon_ms(now_ms):
+        return False
+    return not patiently(lambda address: calls.holds(address, last.shard, last.sequence), stream.address)
 
 
 def _beginnings(calls: Calls, streams: Sequence[StreamInfo], start_ms: int) -> Iterator[Cursor]:
@@ -90,20 +99,3 @@ def _at(start_ms: int, note: str = '') -> Start:
 
 def _first_whole(stream: StreamInfo, now_ms: int, flush_ms: int) -> int:
     return align_up(stream.horizon_ms(now_ms) + max(flush_ms, MARGIN_MS), flush_ms)
-
-
-def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float], None] = time.sleep,
-              tries: float = TRIES) -> Answer:
-    """Make a call again while it fails for now, about a minute long or as often as told; raises ReadError then."""
-    failures = 0
-    while True:
-        try:
-            return call(stream)
-        except PassingError as error:
-            failures += 1
-            if failures >= tries:
-                raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): check the endpoint, the '
-                                'region and the network') from None
-            if failures % TRIES == 0:
-                _log.warning('Kinesis does not answer for stream %s (%s), asking again', stream, error)
-        sleep(min(20.0, 0.5 * 2 ** min(failures - 1, 10)))

@@ -149,8 +149,9 @@ def test_a_run_whose_lines_nobody_reads_goes_on(monkeypatch: pytest.MonkeyPatch)
         def write(self, text: str) -> int:
             raise BrokenPipeError
     monkeypatch.setattr(sys, 'stdout', Closed())
+    monkeypatch.setattr(program, '_nowhere', io.StringIO)
 
-    assert outcome_of(monkeypatch) == 0
+    assert outcome_of(monkeypatch, 'reading', 'windows 1') == 0
 
 
 def test_a_region_that_nobody_names_is_asked_for_by_its_option(tmp_path: pathlib.Path) -> None:

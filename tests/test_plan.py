@@ -7,13 +7,13 @@ import pytest
 
 from pipeline.kinesis.answers import ShardInfo, Summary
 from pipeline.kinesis.errors import PassingError, ReadError
+from pipeline.kinesis.patience import patiently
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.ledger import add_up
 from pipeline.manifests import Anchor, make_manifest, write_anchor, write_manifest
 from pipeline.plan import Plan, make_plan, now_of
 from pipeline.settings import RunRefused, settings_of
-from pipeline.starts import patiently
 from pipeline.stores import MemoryStore
 from pipeline.values import iso_ms
 from tests.ledgers import balanced
@@ -38,12 +38,17 @@ class ScriptedCalls:
     open_shards: int = 1
     shards: tuple[str, ...] = ()
     failures: int = 0
+    retention_ms: int = DAY
+    kept: tuple[tuple[str, str, str], ...] = ()
 
     def summary(self, stream: str) -> Summary:
         if self.failures:
             self.failures -= 1
             raise PassingError('InternalFailure')
-        return Summary(self.created[stream], DAY, self.open_shards, self.now_ms)
+        return Summary(self.created[stream], self.retention_ms, self.open_shards, self.now_ms)
+
+    def holds(self, stream: str, shard: str, sequence: str) -> bool:
+        return (stream, shard, sequence) in self.kept
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
         assert stream in self.created
@@ -209,6 +214,35 @@ def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shar
     assert times(made) == (start_ms, -1, start_ms)
     assert (made.cursors, made.anchor) == ((), Anchor(start_ms, start_ms, {}, settings(created={'app': OLD})))
     assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
+
+
+def read_up_to(end_ms: int) -> MemoryStore:
+    """A store with a resume.json that ends there; two records were read, the last one a minute before."""
+    positions = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'open': True,
+                                          'arrival_ms': end_ms - shard * MINUTE} for shard in (2, 1)}
+    return resumable(end_ms, positions, app=OLD)
+
+
+def test_what_expired_before_retention_was_raised_is_a_gap_all_the_same() -> None:
+    raised: dict[str, Any] = {'created': {'app': OLD}, 'retention_ms': 7 * DAY}
+    store = read_up_to(at('10:15:00') - 2 * DAY)
+
+    assert refusal(store=store, **raised) == (
+        '--start=resume: stream app keeps only what arrived since 2026-11-22T10:17:21Z, what arrived from '
+        '2026-11-21T10:15:00Z on is lost in part; --on_gap=skip goes on at 2026-11-22T10:25:00Z')
+    assert plan('--on_gap', 'skip', store=store, **raised).start_ms == at('10:25:00') - DAY
+    assert plan(store=store, kept=(('app', 'shardId-1', '1'),), **raised).start_ms == at('10:15:00') - 2 * DAY
+
+
+@pytest.mark.parametrize(('end_ms', 'positions'), [
+    (at('10:20:00') - DAY, None),  # less than a day ago
+    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': None, 'since_ms': 5, 'arrival_ms': 0, 'open': True}}),
+    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': '1', 'since_ms': 0, 'arrival_ms': NOW - 8 * DAY, 'open': True}})],
+    ids=['surely kept', 'nothing was read', 'retention of now has dropped it'])
+def test_where_the_last_record_proves_nothing_retention_is_believed(end_ms: int, positions: dict[str, Any]) -> None:
+    store = resumable(end_ms, positions, app=OLD) if positions else read_up_to(end_ms)
+
+    assert plan(store=store, created={'app': OLD}, retention_ms=7 * DAY).start_ms == end_ms
 
 
 def test_a_start_within_a_minute_of_the_horizon_is_a_gap_too() -> None:

@@ -21,11 +21,11 @@ def account_of(state: ReaderState, reader: int, readers: int) -> bytes:
 def position_of(cursor: Cursor) -> dict[str, Any]:
     """Write a cursor as it stands in manifests and resume.json; without a sequence number nothing was read since."""
     return {'sequence': cursor.sequence or None, 'since_ms': cursor.since_ms, 'arrival_ms': cursor.arrival_ms,
-            'open': not cursor.closed}
+            'walked_ms': cursor.walked_ms, 'open': not cursor.closed}
 
 
 def cursor_at(key: str, position: dict[str, Any]) -> Cursor:
     """Read a cursor back from a manifest or resume.json."""
     stream, shard = key.rsplit('/', 1)
     return Cursor(stream, shard, position['since_ms'], position['sequence'] or '', position['arrival_ms'],
-                  closed=not position['open'])
+                  walked_ms=position.get('walked_ms', 0), closed=not position['open'])

@@ -3,25 +3,20 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import functools
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from botocore.utils import parse_timestamp
 
-from pipeline.kinesis.answers import Calls, Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, error_of, place_of
+from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, ShardGone, error_of, place_of
 from pipeline.network import passes
 
 #: What the answer to each call holds. Without it something else has answered, or only half of it came.
-HOLDS = {'describe_stream_summary': 'StreamDescriptionSummary', 'list_shards': 'Shards',
-         'get_shard_iterator': 'ShardIterator', 'get_records': 'Records'}
+HOLDS = {'describe_stream_summary': ('StreamDescriptionSummary',), 'list_shards': ('Shards',),
+         'get_shard_iterator': ('ShardIterator',), 'get_records': ('Records', 'MillisBehindLatest')}
 
 
 class KinesisCalls:
@@ -66,12 +61,22 @@ class KinesisCalls:
         iterator: str = answer['ShardIterator']
         return iterator
 
+    def holds(self, stream: str, shard: str, sequence: str) -> bool:
+        """Tell whether retention still keeps that record."""
+        try:
+            answer = self._call('get_shard_iterator', stream, shard, ShardId=shard, StartingSequenceNumber=sequence,
+                                ShardIteratorType='AT_SEQUENCE_NUMBER', **_stream(stream))
+            page = self.records(stream, shard, answer['ShardIterator'])
+        except ShardGone:
+            return False
+        return any(record.sequence == sequence for record in page.records)
+
     def records(self, stream: str, shard: str, iterator: str) -> Page:
         """Get up to 10,000 records or 10 MiB."""
         arn = {'StreamARN': stream} if stream.startswith('arn:') else {}
         answer = self._call('get_records', stream, shard, ShardIterator=iterator, **arn)
         return Page([_raw_record(record) for record in answer['Records']], answer.get('NextShardIterator'),
-                    answer.get('MillisBehindLatest') or 0, _now_ms(answer))
+                    answer['MillisBehindLatest'], _now_ms(answer))
 
     def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
         client = self._client
@@ -92,7 +97,7 @@ class KinesisCalls:
             if passes(error):
                 raise PassingError(type(error).__name__) from None
             raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None
-        if HOLDS[name] not in answer:
+        if any(answer.get(field) is None for field in HOLDS[name]):
             raise PassingError('NotAnAnswer')
         return answer
 
@@ -129,32 +134,3 @@ def _now_ms(answer: Mapping[str, Any]) -> int:
 
 def _ms(time: datetime.datetime | float) -> int:
     return round((time if isinstance(time, (int, float)) else time.timestamp()) * 1000)
-
-
-def default_region() -> str | None:
-    """Give the region that the AWS SDK's configuration names in this process, None where it names none."""
-    region: str | None = boto3.session.Session().region_name
-    return region
-
-
-@functools.lru_cache(maxsize=8)
-def connect(endpoint_url: str | None, region: str | None) -> Calls:
-    """Open Kinesis by the AWS SDK's own credentials; one client per process, without retries of its own."""
-    return KinesisCalls(functools.partial(_open_client, endpoint_url, region))
-
-
-def _open_client(endpoint_url: str | None, region: str | None) -> Any:
-    config = Config(connect_timeout=5, read_timeout=15, max_pool_connections=32,
-                    retries={'mode': 'standard', 'total_max_attempts': 1})
-    core = botocore.session.get_session()
-    core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
-    session = boto3.session.Session(botocore_session=core)
-    try:
-        return session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
-    except ValueError as error:
-        raise ReadError(f'the AWS SDK cannot open Kinesis: {error}; check its configuration') from None
-
-
-def _time(value: Any) -> Any:
-    """Leave a number as it is: the datetimes that botocore makes of them took 11 us a record, two fifths of a page."""
-    return value if isinstance(value, (int, float)) else parse_timestamp(value)

@@ -12,14 +12,20 @@ from pipeline.windows import iso
 
 #: Retention can be changed while a job runs for months.
 REFRESH_S = 300.0
+#: AWS keeps records for no less: what was read up to so long ago is not lost, whatever retention is now.
+LEAST_MS = 86_400_000
 
 
 class Horizons:
-    """Retention of the streams of a job, as the job was built and as DescribeStreamSummary says from time to time."""
+    """Retention of the streams of a job, as the job was built and as DescribeStreamSummary says from time to time.
+
+    Kept for the life of a process: what a summary said must not be forgotten.
+    """
 
     def __init__(self, settings: ReadSettings, calls: Calls, pace: Pace, key: object) -> None:
         self._streams = {stream.name: stream for stream in settings.streams}
         self._calls, self._pace, self._key = calls, pace, key
+        self._asked_s: dict[str, float] = {}
 
     def refresh_if_due(self) -> None:
         """Ask for the retention of each stream every few minutes; a failure that passes is tried again, later.
@@ -42,7 +48,7 @@ class Horizons:
         Without `now_ms` (the shard is gone, and AWS's time unknown) the stream is asked; that raises PassingError too.
         """
         reached_ms = max(window_ms, cursor.reached_ms, cursor.walked_ms)
-        if now_ms is not None and self._streams[cursor.stream].horizon_ms(now_ms) <= reached_ms:
+        if now_ms is not None and self._is_kept(cursor.stream, reached_ms, now_ms):
             return
         stream, now_ms = self._refresh(cursor.stream)
         horizon_ms = stream.horizon_ms(now_ms)
@@ -51,6 +57,12 @@ class Horizons:
                       f'was read up to {iso(reached_ms)}: what arrived between is lost, in part or whole; '
                       '--on_gap=skip goes on after it')
 
+    def _is_kept(self, name: str, reached_ms: int, now_ms: int) -> bool:
+        stream = self._streams[name]
+        surely = max(stream.created_ms, reached_ms) >= now_ms - LEAST_MS
+        fresh = self._pace.clock() - self._asked_s.get(name, float('-inf')) < REFRESH_S
+        return stream.horizon_ms(now_ms) <= reached_ms and (surely or fresh)
+
     def _refresh(self, name: str) -> tuple[StreamInfo, int]:
         stream = self._streams[name]
         about = self._calls.summary(stream.address)
@@ -58,4 +70,5 @@ class Horizons:
             raise ReadError(f'stream {name} was created at {iso(about.created_ms)}, not {iso(stream.created_ms)}: it '
                             'was deleted and made again; start a new --output, or at a time with --replace')
         self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
+        self._asked_s[name] = self._pace.clock()
         return self._streams[name], about.now_ms

@@ -74,7 +74,9 @@ class Intake:
             passed_ms = max(cursor.passed_ms, page.now_ms - self._settings.slack_ms)
             cursor = dataclasses.replace(cursor, passed_ms=passed_ms)
         self._counts['overtaken'] += folded.overtaken
-        self.behind_ms[cursor.key] = page.now_ms - cursor.arrival_ms if folded.rest else page.behind_ms
+        behind_ms = page.now_ms - cursor.arrival_ms if folded.rest else page.behind_ms
+        # The last page of a closed shard says how far behind it ended: there is nothing left to be behind of.
+        self.behind_ms[cursor.key] = 0 if cursor.closed else behind_ms
         return Step(state.with_cursor(cursor), folded.batches, progress=bool(page.records or page.behind_ms))
 
     def _without_page(self, state: ReaderState, fetched: Fetched) -> Step:
@@ -82,7 +84,12 @@ class Intake:
             self._counts[fetched.outcome] += 1
             return Step(state.with_cursor(fetched.cursor), [], progress=False)
         closed = self._nothing_lost(state, fetched.cursor, None)
+        if closed and not fetched.cursor.unlisted_ms:  # the last listing showed it: one of the two answers is wrong
+            self._counts['failed_calls'] += 1
+            closed = False
         self._counts['gone_shards'] += closed
+        if closed:
+            self.behind_ms[fetched.cursor.key] = 0
         return Step(state.with_cursor(dataclasses.replace(fetched.cursor, closed=closed)), [], progress=closed)
 
     def _nothing_lost(self, state: ReaderState, cursor: Cursor, now_ms: int | None) -> bool:

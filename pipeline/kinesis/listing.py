@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pipeline.kinesis.answers import Calls, ShardInfo
 from pipeline.kinesis.positions import Cursor, ReaderState
@@ -19,9 +19,9 @@ def owner_of(stream: str, shard: str, readers: int) -> int:
     return stable_hash(f'{stream}/{shard}') % readers
 
 
-def owned_by(shards: Iterable[tuple[str, str]], reader: int, readers: int) -> set[tuple[str, str]]:
+def owned_by(shards: Mapping[tuple[str, str], bool], reader: int, readers: int) -> dict[tuple[str, str], bool]:
     """Give those of the (stream, shard) that are this reader's."""
-    return {(stream, shard) for stream, shard in shards if owner_of(stream, shard, readers) == reader}
+    return {key: is_open for key, is_open in shards.items() if owner_of(*key, readers) == reader}
 
 
 def tiles(shards: Iterable[ShardInfo]) -> bool:
@@ -34,22 +34,29 @@ def tiles(shards: Iterable[ShardInfo]) -> bool:
     return expected == HASH_RANGE
 
 
-def list_streams(calls: Calls, settings: ReadSettings) -> tuple[set[tuple[str, str]], int] | None:
-    """List the (stream, shard) of all streams and AWS's time of the earliest listing; None where one is not whole."""
-    found, times = set[tuple[str, str]](), []
+def list_streams(calls: Calls, settings: ReadSettings) -> tuple[dict[tuple[str, str], bool], int] | None:
+    """List the shards of all streams, (stream, shard) to whether it is open, and AWS's time of the earliest listing.
+
+    None where one is not whole.
+    """
+    found, times = dict[tuple[str, str], bool](), []
     for stream in settings.streams:
         shards, listed_ms = calls.list_shards(stream.address)
         if not tiles(shards):
             return None
-        found |= {(stream.name, shard.shard) for shard in shards}
+        found |= {(stream.name, shard.shard): shard.is_open for shard in shards}
         times.append(listed_ms)
     return found, min(times)
 
 
-def merge_listing(state: ReaderState, owned: set[tuple[str, str]], listed_ms: int, since_ms: int) -> ReaderState:
-    """Add cursors for shards that are new, and drop those of shards read out and long gone."""
+def merge_listing(state: ReaderState, owned: Mapping[tuple[str, str], bool], listed_ms: int,
+                  since_ms: int) -> ReaderState:
+    """Add cursors for shards that are new, drop those of shards read out and long gone.
+
+    A shard that seemed read out and is listed as open is read on: an answer without an iterator was wrong.
+    """
     known = {(cursor.stream, cursor.shard) for cursor in state.cursors}
-    new = [Cursor(stream, shard, since_ms) for stream, shard in owned - known]
+    new = [Cursor(stream, shard, since_ms) for stream, shard in owned.keys() - known]
     old = [_mark(cursor, owned, listed_ms) for cursor in state.cursors]
     kept = [cursor for cursor in old
             if not (cursor.closed and cursor.unlisted_ms and listed_ms - cursor.unlisted_ms > FORGET_MS)]
@@ -57,7 +64,8 @@ def merge_listing(state: ReaderState, owned: set[tuple[str, str]], listed_ms: in
     return dataclasses.replace(state, cursors=cursors, listed_ms=max(state.listed_ms, listed_ms))
 
 
-def _mark(cursor: Cursor, owned: set[tuple[str, str]], listed_ms: int) -> Cursor:
-    if (cursor.stream, cursor.shard) in owned:
-        return dataclasses.replace(cursor, unlisted_ms=0) if cursor.unlisted_ms else cursor
+def _mark(cursor: Cursor, owned: Mapping[tuple[str, str], bool], listed_ms: int) -> Cursor:
+    is_open = owned.get((cursor.stream, cursor.shard))
+    if is_open is not None:
+        return dataclasses.replace(cursor, unlisted_ms=0, closed=cursor.closed and not is_open)
     return cursor if cursor.unlisted_ms else dataclasses.replace(cursor, unlisted_ms=listed_ms)

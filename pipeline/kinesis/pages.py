@@ -16,6 +16,9 @@ from pipeline.kinesis.settings import StreamInfo
 ITERATOR_LIFE_MS = 270_000
 #: AWS promises nothing about disordered stamps: reading from a time begins this much earlier, and drops.
 MARGIN_MS = 60_000
+#: GetRecords takes many empty pages to walk through a stretch without records: one that was longer than twice this is
+#: not walked through again, but for its end, where records may have turned up late.
+WALK_MS = 3_600_000
 #: What the rests of cut pages may hold in memory; a rest beyond it is read again instead.
 KEPT_BYTES = 256 << 20
 #: A rest that nobody came for is of a shard that another process reads now.
@@ -111,11 +114,17 @@ class ShardPages:
         stream, now_ms = self._addresses[cursor.stream], self._wall_ms()
         # A clock that was set back makes an old iterator look new: Kinesis refuses it then, and we ask for another.
         if not cursor.iterator or abs(now_ms - cursor.issued_ms) > ITERATOR_LIFE_MS:
-            since_ms = max(1, cursor.since_ms - MARGIN_MS) if cursor.since_ms else 0
-            iterator = self._calls.iterator(stream, cursor.shard, cursor.sequence, since_ms)
+            iterator = self._calls.iterator(stream, cursor.shard, *_from(cursor))
             cursor = dataclasses.replace(cursor, iterator=iterator)
         page = self._calls.records(stream, cursor.shard, cursor.iterator)
         return dataclasses.replace(cursor, issued_ms=now_ms), page
+
+
+def _from(cursor: Cursor) -> tuple[str, int]:
+    """Give the sequence number after which, or else the time from which (0: the beginning), the next page is."""
+    if cursor.walked_ms - max(cursor.arrival_ms, cursor.since_ms) > 2 * WALK_MS:
+        return '', cursor.walked_ms - WALK_MS
+    return cursor.sequence, max(1, cursor.since_ms - MARGIN_MS) if cursor.since_ms else 0
 
 
 def _place(cursor: Cursor) -> tuple[str, int]:

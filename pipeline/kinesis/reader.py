@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.kinesis.discovery import Discovery
-from pipeline.kinesis.horizons import Horizons
 from pipeline.kinesis.intake import Intake
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.slices import note_window
+from pipeline.kinesis.slices import has_ended, note_window
 from pipeline.kinesis.steps import CALL_S, Call, Step
 
 
@@ -26,7 +25,7 @@ class Reader:
         self._element = element
         self._pace, self._sleep = shared.pace, shared.sleep
         self.counts: collections.Counter[str] = collections.Counter()
-        horizons = Horizons(settings, shared.calls, shared.pace, (settings.streams, 'horizons', element))
+        horizons = shared.horizons_of(settings)
         self._discovery = Discovery(settings, element, shared, horizons, self.counts)
         self._intake = Intake(settings, shared, horizons, self.counts)
 
@@ -60,6 +59,9 @@ class Reader:
         self.counts.update(records=len(records), bytes=size, windows=closed)
 
     def _round(self, state: ReaderState, call: Call) -> Iterator[Step]:
+        if has_ended(self._settings.run_id, state.window_ms):
+            yield Step(dataclasses.replace(state, done=True), [], progress=False)
+            return
         wanted = not self._behind(state) and not self._listed_past(state)
         if not self._discovery.wait_s(state, wanted):
             state = self._discovery.list(state)

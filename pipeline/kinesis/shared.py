@@ -8,10 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from pipeline.kinesis.answers import Calls
-from pipeline.kinesis.calls import connect
+from pipeline.kinesis.client import connect
+from pipeline.kinesis.horizons import Horizons
 from pipeline.kinesis.pace import PACE, Pace
 from pipeline.kinesis.pages import ShardPages
-from pipeline.kinesis.settings import StreamInfo
+from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.kinesis.vitals import Vitals
 
 THREADS = 16
@@ -28,6 +29,12 @@ class Shared:
     threads: Executor
     sleep: Callable[[float], None] = time.sleep
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    horizons: dict[object, Horizons] = dataclasses.field(default_factory=dict)
+
+    def horizons_of(self, settings: ReadSettings) -> Horizons:
+        """Give what is known of the retention of these streams."""
+        fresh = Horizons(settings, self.calls, self.pace, (settings.streams, 'horizons'))
+        return self.horizons.setdefault(settings.streams, fresh)
 
 
 @functools.lru_cache(maxsize=4)

@@ -32,6 +32,12 @@ def close_slice(slice_id: str) -> None:
     _slices.pop(slice_id, None)
 
 
+def has_ended(slice_id: str, window_ms: int) -> bool:
+    """Tell whether the slice ended before that window: another reader may have ended it."""
+    known = _slices.get(slice_id)
+    return known is not None and known.end_ms is not None and window_ms >= known.end_ms
+
+
 def note_window(slice_id: str, reader: int, next_ms: int, window_bytes: int) -> bool:
     """Note that a reader closed a window of so many record bytes and is at `next_ms`; True: it ends there."""
     with _lock:

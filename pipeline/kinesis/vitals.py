@@ -57,7 +57,7 @@ def line_of(element: tuple[int, int], state: ReaderState, counts: Mapping[str, i
     reader, readers = element
     cursors = state.cursors
     streams = ', '.join(sorted({cursor.stream for cursor in cursors})) or 'no shards'
-    behind_s = max((behind_ms.get(cursor.key, 0) for cursor in cursors), default=0) / 1000
+    behind_s = max((behind_ms.get(cursor.key, 0) for cursor in cursors if not cursor.closed), default=0) / 1000
     read = (f'reader {reader + 1} of {readers} ({streams}): at window {iso(state.window_ms)}, {behind_s:,.1f} s behind '
             f'the tip, {sum(not cursor.closed for cursor in cursors)} of {len(cursors)} shards open; since the last '
             f'line {counts.get("records", 0):,} records, {counts.get("bytes", 0):,} bytes, '

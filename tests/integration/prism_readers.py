@@ -15,7 +15,7 @@ from apache_beam.utils.timestamp import Duration
 from pipeline import execute
 from pipeline.job import build_job
 from pipeline.kinesis import reader
-from pipeline.kinesis.calls import connect
+from pipeline.kinesis.client import connect
 from pipeline.kinesis.read import _raise_to, _ReadShards
 from pipeline.kinesis.steps import Call
 from pipeline.manifests import write_anchor

@@ -62,7 +62,7 @@ class FakeKinesis:
         self.name = name
         self.now_ms: float = now_ms
         self.created_ms = now_ms
-        self.retention_ms = DAY_MS
+        self._retention_ms, self._trimmed_ms = DAY_MS, 0.0
         self.local_offset_ms = 0
         self.walk_ms: int | None = None
         self.page_records = 10_000
@@ -74,6 +74,19 @@ class FakeKinesis:
         bounds = [HASH_RANGE * at // shards for at in range(shards + 1)]
         for first, end in zip(bounds, bounds[1:], strict=False):
             self._add(first, end - 1)
+
+    @property
+    def retention_ms(self) -> int:
+        """How long records are kept. What was dropped does not come back when it is raised."""
+        return self._retention_ms
+
+    @retention_ms.setter
+    def retention_ms(self, retention_ms: int) -> None:
+        self._trimmed_ms = self._horizon_ms()
+        self._retention_ms = retention_ms
+
+    def _horizon_ms(self) -> float:
+        return max(self._trimmed_ms, self.now_ms - self._retention_ms)
 
     # What tests do to the stream.
 
@@ -158,6 +171,11 @@ class FakeKinesis:
         before = [record.sequence for record in log if record.arrival_ms < since_ms]
         return self._iterator(max(before, default=0), max(since_ms, self._shard(shard).created_ms))
 
+    def holds(self, stream: str, shard: str, sequence: str) -> bool:
+        self._note('holds', stream, shard, f'at {sequence}')
+        found = next((record for record in self._shard(shard).records if record.sequence == int(sequence)), None)
+        return found is not None and found.arrival_ms >= self._horizon_ms()
+
     def records(self, stream: str, shard: str, iterator: str) -> Page:
         self._note('records', stream, shard)
         found = self._shard(shard)
@@ -168,7 +186,7 @@ class FakeKinesis:
         return self._page(found, after, walked_ms)
 
     def _page(self, shard: FakeShard, after: int, walked_ms: int) -> Page:
-        horizon_ms = self.now_ms - self.retention_ms
+        horizon_ms = self._horizon_ms()
         walked_ms = max(walked_ms, int(horizon_ms))
         until_ms = self.now_ms if self.walk_ms is None else walked_ms + self.walk_ms
         unread = [record for record in shard.records if record.sequence > after and record.arrival_ms >= horizon_ms]
@@ -214,7 +232,7 @@ class FakeKinesis:
         return self.shards[shard]
 
     def _is_kept(self, shard: FakeShard) -> bool:
-        return shard.closed_ms is None or shard.closed_ms > self.now_ms - self.retention_ms
+        return shard.closed_ms is None or shard.closed_ms > self._horizon_ms()
 
     def _open(self) -> list[FakeShard]:
         return [shard for shard in self.shards.values() if shard.closed_ms is None]

@@ -52,6 +52,21 @@ def test_a_listing_of_2500_shards_follows_tokens_that_come_alone_and_takes_the_f
         {'StreamName': 'events'}, {'NextToken': 'one'}, {'NextToken': 'two'}]
 
 
+@pytest.mark.parametrize(('sequences', 'held'), [(['7', '8'], True), (['8'], False), ([], False)])
+def test_a_record_is_held_if_it_comes_back_first(sequences: list[str], held: bool) -> None:
+    wire = Wire().answer(ShardIterator='it').answer(NextShardIterator='next', MillisBehindLatest=1, Records=[
+        {'SequenceNumber': sequence, 'ApproximateArrivalTimestamp': 1.0, 'PartitionKey': 'k',
+         'Data': base64.b64encode(b'x').decode()} for sequence in sequences])
+
+    assert KinesisCalls(wire.open_client).holds('events', SHARD, '7') == held
+    assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, 'StartingSequenceNumber': '7',
+                                          'ShardIteratorType': 'AT_SEQUENCE_NUMBER'}
+
+
+def test_a_record_of_a_shard_that_is_gone_is_not_held() -> None:
+    assert not KinesisCalls(Wire().refuse('ResourceNotFoundException').open_client).holds('events', SHARD, '7')
+
+
 def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() -> None:
     wire = Wire()
     wire.answer(Shards=[_shard(0, False)] * 1000, NextToken='one')

@@ -5,7 +5,9 @@ import dataclasses
 
 import pytest
 
-from pipeline.kinesis.errors import Gap, PassingError, ReadError
+from pipeline.kinesis.accounts import cursor_at, position_of
+from pipeline.kinesis.answers import Page, ShardInfo
+from pipeline.kinesis.errors import Gap, PassingError, ReadError, ShardGone
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
 
@@ -31,7 +33,8 @@ def test_a_record_is_emitted_at_once_and_its_window_closed_after_the_slack() -> 
     assert [account for outcome in until_closed for account in outcome.accounts] == [{
         'reader': 0, 'readers': 1,
         'shards': {f'events/{A}': {'records': 2, 'bytes': 2, 'first': '1', 'last': '2'}},
-        'positions': {f'events/{A}': {'sequence': '2', 'since_ms': START_MS, 'arrival_ms': START_MS, 'open': True}}}]
+        'positions': {f'events/{A}': {'sequence': '2', 'since_ms': START_MS, 'arrival_ms': START_MS,
+                                      'walked_ms': START_MS + 20_000, 'open': True}}}]
     assert until_closed[-1].watermark_ms == START_MS + 10_000
     # Window end + slack is at 20 s: nothing closes before an empty read and a listing of that second.
     assert fake.now_ms - START_MS >= 20_000
@@ -221,6 +224,40 @@ def test_hours_of_empty_pages_are_walked_through_by_one_iterator() -> None:
     assert driver.vitals.counts['empty_pages'] >= 100
 
 
+def test_a_long_stretch_without_records_is_walked_through_once_however_often_a_run_goes_on() -> None:
+    fake = FakeKinesis()
+    fake.retention_ms = 7 * DAY_MS
+    fake.put(A, b'first')
+    fake.now_ms += 5 * DAY_MS
+    fake.walk_ms = 600_000
+    driver = Driver(fake, fake.settings(flush_ms=3_600_000, stop_ms=START_MS + 5 * DAY_MS - 7_200_000))
+    driver.run(300)
+    walked = driver.vitals.counts['empty_pages']
+    positions = [cursor_at(cursor.key, position_of(cursor)) for cursor in driver.states[0].cursors]
+
+    later = Driver(fake, fake.settings(flush_ms=3_600_000, start_ms=driver.states[0].window_ms, since_ms=0,
+                                       cursors=tuple(positions)))
+    fake.put(A, b'last')
+
+    assert data_of(later.run(30)) == ['last']
+    assert (walked > 500, later.vitals.counts['empty_pages'] < 60) == (True, True)
+
+
+@pytest.mark.parametrize('late_h', [0.5, 0.9])
+def test_what_turns_up_late_at_the_end_of_such_a_stretch_is_not_walked_past(late_h: float) -> None:
+    fake = FakeKinesis()
+    fake.put(A, b'first')
+    driver = Driver(fake, fake.settings(flush_ms=3_600_000))
+    fake.now_ms += 10 * 3_600_000
+    driver.run(30)
+    fake.put(A, b'late', arrival_ms=fake.now_ms - late_h * 3_600_000)
+    driver.restart()
+    driver.states = [dataclasses.replace(state, cursors=tuple(
+        dataclasses.replace(cursor, iterator='') for cursor in state.cursors)) for state in driver.states]
+
+    assert data_of(driver.run(5)) == ['late']
+
+
 def test_an_iterator_that_is_known_to_be_old_is_not_used() -> None:
     fake = FakeKinesis()
     driver = Driver(fake)
@@ -285,6 +322,8 @@ def test_a_window_read_again_from_its_middle_gives_the_same_account() -> None:
         twin.restart()  # every page by another process
         parts += twin.call().accounts
 
+    for account in (*whole, *parts):  # how far a walk came depends on when it was taken
+        del account['positions'][f'events/{A}']['walked_ms']
     assert parts[:len(whole)] == whole[:len(parts)]
     assert whole[0]['shards'][f'events/{A}']['records'] == 3
 
@@ -429,6 +468,36 @@ def test_a_shard_that_expired_while_away_is_closed_if_all_its_windows_were_read(
     assert driver.vitals.counts['gone_shards'] == 1
 
 
+@pytest.mark.parametrize('call', ['iterator', 'records'])
+def test_one_answer_that_an_open_shard_is_gone_closes_nothing(call: str) -> None:
+    fake = FakeKinesis()
+    put(fake, 'a', 'b')
+    fake.fail(call, ShardGone(), shard=A)
+    driver = Driver(fake)
+
+    outcomes = driver.run(30)
+
+    assert data_of(outcomes) == ['a', 'b']
+    assert (driver.vitals.counts['gone_shards'], driver.vitals.counts['failed_calls']) == (0, 1)
+    assert [account['shards'][f'events/{A}']['records'] for outcome in outcomes for account in outcome.accounts] == [2]
+
+
+def test_an_open_shard_whose_answer_lacks_an_iterator_is_read_on() -> None:
+    class Odd(FakeKinesis):
+        def records(self, stream: str, shard: str, iterator: str) -> Page:
+            page = super().records(stream, shard, iterator)
+            return page._replace(next_iterator=None) if self.now_ms < START_MS + 2000 else page
+
+    fake = Odd()
+    put(fake, 'a')
+    driver = Driver(fake)
+    first = driver.run(3)
+    put(fake, 'b')
+
+    assert data_of(first) + data_of(driver.run(40)) == ['a', 'b']
+    assert driver.vitals.counts['overtaken'] == 0
+
+
 def test_a_shard_that_expired_with_records_unread_is_a_gap() -> None:
     fake = FakeKinesis()
     driver = Driver(fake)
@@ -441,6 +510,80 @@ def test_a_shard_that_expired_with_records_unread_is_a_gap() -> None:
                                   '2027-01-15T08:00:00Z: .*--on_gap=skip'):
         driver.call()
     assert driver.vitals.counts['gaps'] == 1
+
+
+def test_a_retention_that_was_lowered_is_not_forgotten_when_an_outage_comes() -> None:
+    fake = FakeKinesis()
+    fake.retention_ms = 7 * DAY_MS
+    driver = Driver(fake, fake.settings(flush_ms=3_600_000))
+    fake.retention_ms = DAY_MS
+    for _ in range(7):
+        put(fake, 'read')
+        fake.now_ms += 600_000
+        driver.run(20)
+    for _ in range(30):
+        put(fake, 'lost in part')
+        fake.now_ms += 3_600_000
+
+    with pytest.raises(Gap, match='stream events keeps only what arrived since'):
+        driver.run(60)
+
+
+def test_a_retention_that_is_lowered_while_reading_is_behind_is_noticed() -> None:
+    fake = FakeKinesis()
+    fake.retention_ms = 7 * DAY_MS
+    fake.page_records = 1
+    for _ in range(60):
+        put(fake, 'x')
+        fake.now_ms += 3_600_000
+    driver = Driver(fake, fake.settings(flush_ms=3_600_000))
+    driver.run(1)
+    fake.retention_ms = DAY_MS
+    fake.now_ms += 400_000
+
+    with pytest.raises(Gap):
+        driver.run(60)
+
+
+def test_a_closed_shard_is_behind_of_nothing() -> None:
+    class Lagging(FakeKinesis):
+        def records(self, stream: str, shard: str, iterator: str) -> Page:
+            page = super().records(stream, shard, iterator)
+            return page if page.next_iterator else page._replace(behind_ms=4_358_000)  # as AWS says of its end
+
+    fake = Lagging()
+    put(fake, 'a')
+    driver = Driver(fake)
+    driver.run(3)
+    fake.split(A)
+
+    driver.run(30)
+
+    assert driver.vitals.behind_ms == {f'events/{shard}': 0 for shard in (A, B, C)}
+
+
+def test_no_window_closes_before_a_listing_that_is_the_slack_past_its_end() -> None:
+    class Stale(FakeKinesis):
+        """Lists what was there five seconds ago, with the time of now."""
+
+        def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+            found, listed_ms = super().list_shards(stream)
+            made = {shard.shard for shard in self.shards.values() if shard.created_ms > self.now_ms - 5000}
+            ended = {shard.shard for shard in self.shards.values() if (shard.closed_ms or 0) > self.now_ms - 5000}
+            return [shard._replace(is_open=shard.is_open or shard.shard in ended) for shard in found
+                    if shard.shard not in made], listed_ms
+
+    for split_s in range(8, 14):
+        fake = Stale()
+        driver = Driver(fake)
+        put(fake, 'a')
+        first = driver.run(split_s - 0.5)
+        left, _ = fake.split(A)
+        put(fake, 'b', shard=left)
+
+        data = data_of(first) + data_of(driver.run(40))
+
+        assert (data, driver.vitals.counts['overtaken']) == (['a', 'b'], 0)
 
 
 def test_records_trimmed_from_an_open_shard_are_a_gap() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.kinesis.slices import Slice, close_slice, note_window, open_slice
+from pipeline.kinesis.slices import Slice, close_slice, has_ended, note_window, open_slice
 
 
 @pytest.fixture
@@ -25,11 +25,12 @@ def test_all_readers_end_at_the_window_of_the_one_that_is_furthest(current: Slic
     assert not note_window('slice', 1, 10, 100)
     assert current.end_ms == 40
     assert [note_window('slice', 1, end_ms, 0) for end_ms in (20, 30, 40)] == [False, False, True]
-    assert note_window('slice', 0, 50, 0)
+    assert [has_ended('slice', window_ms) for window_ms in (30, 40, 50)] == [False, True, True]
 
 
 def test_without_a_slice_nothing_ends() -> None:
     assert not note_window('none', 0, 10, 1 << 40)
+    assert not has_ended('none', 10)
 
 
 def test_a_closed_slice_is_forgotten(current: Slice) -> None:

@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from pipeline.kinesis.calls import KinesisCalls, _open_client, _time
+from pipeline.kinesis.calls import KinesisCalls
+from pipeline.kinesis.client import _open_client, _time
 from tests.kinesis.wire import Wire
 
 
