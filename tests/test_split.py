@@ -40,10 +40,11 @@ def test_the_typed_parser_refuses_what_is_no_object(other: bytes) -> None:
 
 
 def test_the_seed_holds_two_documents() -> None:
-    documents, rest, skipped = split_record((DATA / 'seed_before.txt').read_bytes())
+    split_seed = split_record((DATA / 'seed_before.txt').read_bytes())
+    documents, rest = split_seed
 
     assert [list(document) for document in documents] == [['event_name', 'event_value', 'event_time']] * 2
-    assert (rest, skipped) == (None, ())
+    assert (rest, split_seed.skipped) == (None, ())
 
 
 @pytest.mark.parametrize('data', [b'', b' ', b'\n', b'\t \r\n '])
@@ -96,22 +97,26 @@ def test_a_document_the_parser_cannot_nest_does_not_end_the_record() -> None:
     deep = nested(2000)
     expected = Malformed('too-deep', TOO_DEEP, deep, 1, 8)
 
-    assert split_record(b'{"a":1} ' + deep + b'{"c":3}') == Split([{'a': 1}, {'c': 3}], None, (expected,))
+    split = split_record(b'{"a":1} ' + deep + b'{"c":3}')
+
+    assert (split, split.skipped) == (Split([{'a': 1}, {'c': 3}], None), (expected,))
 
 
 def test_syntax_inside_what_is_too_deep_does_not_matter() -> None:
     deep = nested(100, b'NaN')
 
-    assert split_record(deep + b'{"c":3}x') == Split(
-        [{'c': 3}], Malformed('invalid-json', NO_JSON, b'x', 2, len(deep) + 7),
-        (Malformed('too-deep', TOO_DEEP, deep, 0, 0),))
+    split = split_record(deep + b'{"c":3}x')
+
+    assert split == Split([{'c': 3}], Malformed('invalid-json', NO_JSON, b'x', 2, len(deep) + 7))
+    assert split.skipped == (Malformed('too-deep', TOO_DEEP, deep, 0, 0),)
 
 
 @pytest.mark.parametrize(('inner', 'fine'), [(b'1', True), (b'{}', False), (b'[]', False)])
 def test_the_64th_level_is_the_last(inner: bytes, fine: bool) -> None:
     document = nested(MAX_LEVELS, inner)
 
-    documents, rest, skipped = split_record(document + b'x')
+    whole = split_record(document + b'x')
+    documents, rest, skipped = *whole, whole.skipped
 
     assert (len(documents), len(skipped)) == ((1, 0) if fine else (0, 1))
     assert rest == Malformed('invalid-json', NO_JSON, b'x', 1, len(document))
@@ -148,7 +153,8 @@ def _parts(data: bytes) -> list[bytes]:
 
 @given(HOSTILE)
 def test_splitting_never_raises_and_loses_no_byte(data: bytes) -> None:
-    documents, rest, skipped = split_record(data)
+    whole = split_record(data)
+    documents, rest, skipped = *whole, whole.skipped
 
     parts = _parts(data)[:len(documents) + len(skipped)]
     end = rest.offset if rest else len(data)

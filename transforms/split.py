@@ -34,11 +34,19 @@ class Malformed(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The documents of a record; `rest` is what ends it, `skipped` the documents too deep for the parser."""
+    """The documents of a record, and `rest`, what is malformed and ends it."""
 
     documents: list[Document]
     rest: Malformed | None
-    skipped: tuple[Malformed, ...] = ()
+
+    @property
+    def skipped(self) -> tuple[Malformed, ...]:
+        """The documents that are too deep for the parser; they are not among the others."""
+        return ()
+
+
+class _SplitWithSkipped(Split):
+    skipped: tuple[Malformed, ...] = ()  # a value here
 
 
 def split_record(data: bytes) -> Split:
@@ -47,7 +55,7 @@ def split_record(data: bytes) -> Split:
     What is malformed ends the record, one fragment to its end: no guess is made where the next document starts.
 
     >>> split_record(b'{"a":1}{"b":"}{"}')
-    Split(documents=[{'a': 1}, {'b': '}{'}], rest=None, skipped=())
+    Split(documents=[{'a': 1}, {'b': '}{'}], rest=None)
     >>> split_record(b'{"a":1}[2]{"c":3}').rest[2:]
     (b'[2]{"c":3}', 1, 7)
     """
@@ -86,7 +94,9 @@ def _split_exactly(data: bytes) -> Split:
         else:
             documents.append(document)
         end = stop
-    return Split(documents, _rest(data, end, len(documents) + len(skipped)), tuple(skipped))
+    split = _SplitWithSkipped(documents, _rest(data, end, len(documents) + len(skipped)))
+    split.skipped = tuple(skipped)
+    return split
 
 
 def _rest(data: bytes, end: int, index: int) -> Malformed | None:
@@ -127,7 +137,8 @@ class _SplitRecords(Stage):
         return len(batch)
 
     def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
-        documents, rest, skipped = split_record(record.data)
+        split = split_record(record.data)
+        documents, rest, skipped = split.documents, split.rest, split.skipped
         found = len(documents) + len(skipped)
         gaps = {malformed.index for malformed in skipped}
         indices = [index for index in range(found) if index not in gaps] if gaps else range(found)
