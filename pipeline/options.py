@@ -11,7 +11,7 @@ from pipeline.beam_options import check_beam_options, import_beam
 from pipeline.combinations import check_together
 from pipeline.rename_file import rules_of
 from pipeline.streams import Stream, check_streams
-from pipeline.values import Refused
+from pipeline.values import Refused, shown
 
 if TYPE_CHECKING:
     from transforms.rules import Rules
@@ -99,10 +99,20 @@ def _options(parser: ArgumentParser, args: argparse.Namespace, left: list[str]) 
 
 def _built(args: argparse.Namespace, left: list[str]) -> Options:
     import_beam()
+    rules = rules_of(args.rename)
+    for name in ('platform_field', 'time_field'):
+        _check_field(name, getattr(args, name), rules)
     values = {name: value for name, value in vars(args).items() if name in Options.__dataclass_fields__}
-    values.update(streams=tuple(args.streams), backup=not args.no_backup, rules=rules_of(args.rename),
+    values.update(streams=tuple(args.streams), backup=not args.no_backup, rules=rules,
                   runner=_runner(args), beam_args=tuple(_beam_args(args, left)))
     return Options(**values)
+
+
+def _check_field(option: str, field: str, rules: Rules) -> None:
+    renamed = rules.by_convention(field)
+    if renamed != field and field not in rules.mapping.values():
+        raise Refused(f'--{option}: got {shown(field)}, must be a name that a field can have after renaming, such as '
+                      f'{shown(renamed)}')
 
 
 def _aligned(moment: str | int | None, step_ms: int) -> str | int | None:

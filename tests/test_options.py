@@ -135,6 +135,8 @@ WRONG_LINES = {
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
     '--s3_disable_ssl': '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it',
+    '--platform_field Platform': "--platform_field: got 'Platform', must be a name that a field can have after renaming, "
+                                 "such as 'platform'",
     '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, whose workers\' folders are '
                                'lost with them, and so must --errors_output and --backup_output',
     '--s3_access_key_id SECRET': f'--s3_access_key_id: {CHAIN}',
@@ -214,7 +216,8 @@ def test_defaults() -> None:
     ('--output_shards 1000 --readers 8', {'output_shards': 1000, 'readers': 8}),
     ('--compression none', {'compression': 'none'}),
     ('--rename none', {'rules': Rules(convention=False)}),
-    ('--platform_field os --time_field "Event Time"', {'platform_field': 'os', 'time_field': 'Event Time'}),
+    ('--platform_field os --time_field event_at', {'platform_field': 'os', 'time_field': 'event_at'}),
+    ('--rename none --time_field "Event Time"', {'rules': Rules(convention=False), 'time_field': 'Event Time'}),
     ('--partition_time arrival --on_gap skip', {'partition_time': 'arrival', 'on_gap': 'skip'}),
     ('--no_backup --replace --new_layout', {'backup': False, 'replace': True, 'new_layout': True}),
     ('--aws_region eu-west-1', {'aws_region': 'eu-west-1'}),

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import http.server
 import os
 import pathlib
 import stat
+import threading
 import types
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.local.servers import LocalAws
+from pipeline.local.servers import LOOPBACK, LocalAws
 from pipeline.s3 import S3Store
 from pipeline.stores import FolderStore, MemoryStore, Store, StoreError
 
@@ -147,9 +149,43 @@ def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
 
 def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 120.0))
-    monkeypatch.setattr('pipeline.s3.time', types.SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    time = types.SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr('pipeline.s3_calls.time', time)
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
         monkeypatch.setenv(name, 'us-east-1')
 
     with pytest.raises(StoreError, match='S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError'):
         S3Store(BUCKET, '', 'http://127.0.0.1:1').get('a')
+
+
+@pytest.mark.parametrize('expired', [1, 9])
+def test_credentials_that_were_rotated_are_read_anew_once(monkeypatch: pytest.MonkeyPatch, expired: int) -> None:
+    keys: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.append(self.headers['Authorization'].split('Credential=')[1].split('/')[0])
+            os.environ['AWS_ACCESS_KEY_ID'] = 'rotated'
+            refused = len(keys) <= expired
+            body = b'<Error><Code>ExpiredToken</Code></Error>' if refused else b'here'
+            self.send_response(400 if refused else 200)
+            self.send_header('Content-Length', str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
+        monkeypatch.setenv(name, 'us-east-1')
+    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = S3Store(BUCKET, 'x', f'http://{LOOPBACK}:{server.server_port}')
+        if expired == 1:
+            assert store.get('a') == b'here'
+        else:
+            with pytest.raises(StoreError, match='failed with ExpiredToken: renew the credentials'):
+                store.get('a')
+        server.shutdown()
+
+    assert keys == ['us-east-1', 'rotated']
