@@ -135,8 +135,8 @@ WRONG_LINES = {
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
     '--s3_disable_ssl': '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it',
-    '--platform_field Platform': "--platform_field: got 'Platform', must be a name that a field can have after renaming, "
-                                 "such as 'platform'",
+    '--platform_field Platform': "--platform_field: got 'Platform', must be a name that a field can have after "
+                                 "renaming, such as 'platform'",
     '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, whose workers\' folders are '
                                'lost with them, and so must --errors_output and --backup_output',
     '--s3_access_key_id SECRET': f'--s3_access_key_id: {CHAIN}',
