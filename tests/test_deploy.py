@@ -29,7 +29,7 @@ PARTS: dict[str, dict[str, Any]] = {part['kind']: part
                                     for part in yaml.safe_load_all((DEPLOY / 'flink.yaml').read_text())}
 FLINK = PARTS['FlinkDeployment']['spec']
 (SUBMITTER,) = PARTS['Deployment']['spec']['template']['spec']['containers']
-(POOL,) = FLINK['taskManager']['podTemplate']['spec']['containers']
+MAIN, POOL = FLINK['taskManager']['podTemplate']['spec']['containers']
 ROLE = 'arn:aws:iam::123456789012:role/mmp-pipeline'
 
 
@@ -65,6 +65,7 @@ def test_the_versions_of_flink_agree_and_beam_knows_them() -> None:
     series = image.rpartition('.')[0]
     (main,) = FLINK['podTemplate']['spec']['containers']
 
+    assert main['name'] == MAIN['name'] == 'flink-main-container'  # or the plugin would go to the worker pool
     assert FLINK['flinkVersion'] == f'v{series.replace(".", "_")}'
     assert main['env'] == [{'name': 'ENABLE_BUILT_IN_PLUGINS', 'value': f'flink-s3-fs-hadoop-{image}.jar'}]
     assert f'--flink_version={series}' in SUBMITTER['args']
@@ -101,6 +102,18 @@ def test_all_pods_have_the_role_and_the_cluster_a_place_for_checkpoints() -> Non
 
     assert (FLINK['serviceAccount'], pod['serviceAccountName']) == (name, name)
     assert FLINK['flinkConfiguration']['state.checkpoints.dir'].startswith('s3://')
+    assert PARTS['RoleBinding']['roleRef']['name'] == PARTS['Role']['metadata']['name']
+    assert [subject['name'] for subject in PARTS['RoleBinding']['subjects']] == [name]
+
+
+def test_only_the_submitter_and_the_operator_reach_flink_and_nobody_the_worker_pools() -> None:
+    policy, pod = PARTS['NetworkPolicy']['spec'], PARTS['Deployment']['spec']['template']['metadata']
+    inside, outside = policy['ingress']
+
+    assert policy['podSelector']['matchLabels'] == {'app': PARTS['FlinkDeployment']['metadata']['name']}
+    assert inside == {'from': [{'podSelector': policy['podSelector']}]}
+    assert outside['from'][0] == {'podSelector': {'matchLabels': pod['labels']}}
+    assert outside['ports'] == [{'port': 8081}]
 
 
 @contextlib.contextmanager
