@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.local.servers import put_records
@@ -33,20 +34,26 @@ class History:
         self._stream.put_to_all()  # kinesalite does not answer who reads an empty shard from a time on
         self.end = ''
 
-    def write(self, documents: int, seconds: float) -> None:
-        """Put that many documents over about that many seconds; split a shard after a third, merge two after two."""
-        rng, records = random.Random(self.seed), documents // DOCUMENTS_A_RECORD
-        calls = [range(first, min(first + RECORDS_A_CALL, records)) for first in range(0, records, RECORDS_A_CALL)]
-        began = time.monotonic()
-        for place, numbers in enumerate(calls):
+    def write(self, documents: int, seconds: float, wanted: Callable[[], bool] = lambda: False) -> int:
+        """Put that many documents over about that many seconds, and go on at that pace while more are wanted.
+
+        In each third of that time a shard is split, or two are merged, in turns. Gives the number of documents.
+        """
+        rng, calls = random.Random(self.seed), documents // (DOCUMENTS_A_RECORD * RECORDS_A_CALL)
+        began, place = time.monotonic(), 0
+        while place < calls or wanted():
             put_records(self.kinesis, STREAM, [
-                (f'key-{rng.randint(0, 999)}', record_of(number, DOCUMENTS_A_RECORD, rng)) for number in numbers])
-            if place == len(calls) // 3:
+                (f'key-{rng.randint(0, 999)}', record_of(place * RECORDS_A_CALL + at, DOCUMENTS_A_RECORD, rng))
+                for at in range(RECORDS_A_CALL)])
+            third, left = divmod(place, calls // 3)
+            if left == calls // 6 and third % 2 == 0:
                 self._stream.split(0)
-            if place == 2 * len(calls) // 3:
+            elif left == calls // 6:
                 self._stream.merge(len(self._stream.open_shards()) - 2)
-            time.sleep(max(0.0, began + seconds * (place + 1) / len(calls) - time.monotonic()))
+            place += 1
+            time.sleep(max(0.0, began + seconds * place / calls - time.monotonic()))
         self.end = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() // 5 * 5 + FLUSH_MS // 1000))
+        return place * RECORDS_A_CALL * DOCUMENTS_A_RECORD
 
     def command(self, prefix: str, *options: str) -> list[str]:
         """Give the command line of a job that writes under that prefix."""

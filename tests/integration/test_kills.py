@@ -1,6 +1,7 @@
 """Processes killed in the middle, on every runner, while the stream is written, split and merged: the same objects.
 
-All runners read one live stream, each to a prefix of its own. 36 kills; MMP_KILLS=200 for more, MMP_SEED for others.
+All runners read one live stream, each to a prefix of its own; it is written until the last of their kills is over.
+36 kills; MMP_KILLS=200 for more, MMP_SEED for others.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import pathlib
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,7 +28,11 @@ from tests.integration.servers import kinesalite, seaweedfs, server
 pytestmark = pytest.mark.timeout(3600)
 SEED = int(os.environ.get('MMP_SEED', '1'))
 SCALE = -(-int(os.environ.get('MMP_KILLS', '36')) // 36)  # rounded up
-DOCUMENTS, LIVE_S, PATIENCE_S = 100_000, 120 * SCALE, 600
+DOCUMENTS, LIVE_S, PATIENCE_S = 100_000, 240 * SCALE, 600
+#: A local process is started anew in seconds, a cluster takes half a minute: so their kills last as long.
+PAUSE_S, FLINK_PAUSE_S = 40.0, 3.0
+#: Some processes die before they have written anything.
+EARLY, EARLY_S = 0.25, 8.0
 #: Cancelled, a job of Flink takes its state with it: what a checkpoint saved is there after the death of a JobManager.
 CHECKPOINTS = ('--checkpointing_interval', '3000')
 
@@ -43,8 +49,9 @@ class Kill:
 class Killer:
     """Kills processes of one runner's jobs at moments by a seed; `kills` says what it did."""
 
-    def __init__(self, history: History, folder: pathlib.Path, prefix: str) -> None:
+    def __init__(self, history: History, folder: pathlib.Path, prefix: str, pause_s: float) -> None:
         self.history, self.prefix, self.folder = history, prefix, folder / prefix
+        self._pause_s, self.over = pause_s, threading.Event()
         self.folder.mkdir()
         self.log = self.folder / 'job.log'
         self.kills: list[Kill] = []
@@ -55,13 +62,20 @@ class Killer:
         """Start a job in a session of its own, which ends with the block."""
         return server(self.history.command(self.prefix, *options), self.log, {})
 
+    def wait_for_moment(self, alive: Callable[[], bool]) -> None:
+        """Wait until there was progress, or, now and then, only for some seconds."""
+        if self._rng.random() < EARLY:
+            time.sleep(self._rng.uniform(0, EARLY_S))
+        else:
+            self.wait_for_progress(alive)
+
     def wait_for_progress(self, alive: Callable[[], bool]) -> None:
         """Wait until the prefix changes, then a while by the seed; at once where the job has ended."""
         before = newest(self.history, self.prefix)
         self.wait(lambda: newest(self.history, self.prefix) != before or not alive())
         if self._killed_at:
             self.kills[-1].recovered_s, self._killed_at = time.monotonic() - self._killed_at, 0.0
-        time.sleep(self._rng.uniform(0, 3))
+        time.sleep(self._rng.uniform(0, self._pause_s))
 
     def note(self, victim: str) -> None:
         """Note that a victim is dead."""
@@ -80,7 +94,8 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
     """Kill a continuous run's process, or the Prism that it started, then go on by the same command line."""
     for victim in victims:
         with killer.jobs(*options) as job:
-            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
+            wait = killer.wait_for_progress if victim == 'prism' else killer.wait_for_moment
+            wait(lambda job=job: job.poll() is None)  # type: ignore[misc]
             assert job.poll() is None, killer.log.read_text(errors='replace')[-3000:]
             os.kill(_prism_of(job.pid) if victim == 'prism' else job.pid, signal.SIGKILL)
             killer.note(victim)
@@ -88,6 +103,7 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
             assert code == (1 if victim == 'prism' else -signal.SIGKILL)
             if victim == 'prism':
                 assert 'pipeline: error: the runner does not answer any more;' in _last_line(killer.log)
+    killer.over.set()
     with killer.jobs(*options) as job:
         killer.wait_for_progress(lambda: True)
         killer.wait(lambda: killer.history.complete(killer.prefix))
@@ -101,7 +117,7 @@ def kill_bounded(killer: Killer, count: int) -> list[Kill]:
     start: tuple[str, ...] = ()
     while True:
         with killer.jobs('--stop', killer.history.end, *start) as job:
-            killer.wait_for_progress(lambda job=job: job.poll() is None)  # type: ignore[misc]
+            killer.wait_for_moment(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if len(killer.kills) == count:
                 assert job.wait(PATIENCE_S) == 0
                 return killer.kills
@@ -138,6 +154,7 @@ def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
                 saved = [f'--savepoint_path=file://{_newest_checkpoint(killer.folder, job)}'] if how else []
                 submitted = cluster.submit([*command, *cluster.options(), *saved])
                 killer.log = submitted.log
+        killer.over.set()
         killer.wait_for_progress(lambda: True)
         killer.wait(lambda: killer.history.complete(killer.prefix))
         cluster.cancel(cluster.running_job())
@@ -155,17 +172,21 @@ class Campaign:
     """The live history and the runs on it, all at the same time; `whole` is the undisturbed bounded run."""
 
     def __init__(self, history: History, folder: pathlib.Path, pool: concurrent.futures.Executor) -> None:
-        self.history, self._folder = history, folder
-        self._written = pool.submit(history.write, DOCUMENTS, LIVE_S)
+        self.history = history
+        live = [Killer(history, folder, prefix, pause_s) for prefix, pause_s in (
+            ('local', PAUSE_S), ('prism', PAUSE_S), ('flink', FLINK_PAUSE_S))]
+        later = [Killer(history, folder, prefix, FLINK_PAUSE_S) for prefix in ('bounded', 'whole')]
+        self._written = pool.submit(history.write, DOCUMENTS, LIVE_S,
+                                    lambda: not all(killer.over.is_set() for killer in live))
         self._runs = {
-            'local': pool.submit(kill_continuous, self._killer('local'), ['process'] * 8 * SCALE),
-            'prism': pool.submit(kill_continuous, self._killer('prism'), ['prism', 'process'] * 4 * SCALE,
+            'local': pool.submit(self._to_the_end, kill_continuous, live[0], ['process'] * 8 * SCALE),
+            'prism': pool.submit(self._to_the_end, kill_continuous, live[1], ['prism', 'process'] * 4 * SCALE,
                                  '--runner', 'PrismRunner'),
-            'flink': pool.submit(kill_flink, self._killer('flink'), [
+            'flink': pool.submit(self._to_the_end, kill_flink, live[2], [
                 TASK_MANAGER, 'worker', POOL, f'{JOB_MANAGER} checkpoint', 'worker', TASK_MANAGER, JOB_MANAGER,
                 'worker', POOL, TASK_MANAGER] * SCALE),
-            'bounded': pool.submit(self._after, kill_bounded, self._killer('bounded'), 10 * SCALE),
-            'whole': pool.submit(self._after, kill_bounded, self._killer('whole'), 0)}
+            'bounded': pool.submit(self._after, kill_bounded, later[0], 10 * SCALE),
+            'whole': pool.submit(self._after, kill_bounded, later[1], 0)}
 
     def kills(self, prefix: str) -> list[Kill]:
         """Wait for a run; gives its kills."""
@@ -176,8 +197,15 @@ class Campaign:
         self.kills('whole')
         return self.history.difference(prefix, 'whole')
 
-    def _killer(self, prefix: str) -> Killer:
-        return Killer(self.history, self._folder, prefix)
+    def documents(self) -> int:
+        """Give how many documents were put."""
+        return self._written.result()
+
+    def _to_the_end(self, run: Callable[..., list[Kill]], killer: Killer, *args: object) -> list[Kill]:
+        try:
+            return run(killer, *args)
+        finally:
+            killer.over.set()  # nobody waits for one that failed
 
     def _after(self, run: Callable[[Killer, int], list[Kill]], killer: Killer, count: int) -> list[Kill]:
         self._written.result()
@@ -195,9 +223,11 @@ def test_kills_change_no_byte(campaign: Campaign, runner: str, victims: set[str]
     kills = campaign.kills(runner)
 
     for victim in sorted(victims):
-        times = [kill.recovered_s for kill in kills if kill.victim == victim]
-        print(f'{runner:8} {victim:24} {len(times):3} kills, going again after {min(times):.1f} to {max(times):.1f} s')
+        chosen = [kill for kill in kills if kill.victim == victim]
+        times = [kill.recovered_s for kill in chosen if kill.recovered_s] or [0.0]
+        print(f'{runner:8} {victim:24} {len(chosen):3} kills, going again after {min(times):.1f} to {max(times):.1f} s')
     assert {kill.victim for kill in kills} == victims
+    assert campaign.documents() >= DOCUMENTS
     assert campaign.difference(runner) is None
 
 
