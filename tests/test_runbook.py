@@ -33,6 +33,6 @@ def test_every_metric_that_it_explains_is_in_the_readme() -> None:
 
 
 def test_every_option_that_it_names_is_in_the_readme() -> None:
-    options = set(re.findall('--[a-z][a-z0-9_]+', RUNBOOK)) - {'--savepoint_path', '--replicas'}  # of Flink and of kubectl
+    options = set(re.findall('--[a-z][a-z0-9_]+', RUNBOOK)) - {'--savepoint_path', '--replicas'}  # Flink's, kubectl's
 
     assert [option for option in sorted(options) if option not in README] == []

@@ -14,7 +14,7 @@ from pipeline.progress import PROGRESS
 from pipeline.windows import iso
 
 LOG_S = 60.0
-_TROUBLES = ('throttles', 'failed_calls', 'expired_iterators', 'clock_skew', 'overtaken', 'gone_shards', 'gaps')
+_TROUBLES = ('throttles', 'failed_calls', 'expired_iterators', 'clock_skew', 'overtaken', 'gone_shards')
 _log = logging.getLogger(__name__)
 
 
