@@ -11,11 +11,10 @@ import orjson
 from pipeline.ledger import Ledger
 from pipeline.paths import RESUME, manifest_day, manifest_path, window_stamp
 from pipeline.stores import Store
-from pipeline.windows import align_down, iso
+from pipeline.windows import DAY_MS, align_down, iso
 
 _log = logging.getLogger(__name__)
 VERSION = 1
-DAY_MS = 86_400_000
 _ANCHOR = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
 _MANIFEST = {'version': int, 'window': str, 'window_ms': int, 'end_ms': int, 'counts': dict, 'objects': list,
              'positions': dict, 'settings': dict}

@@ -15,9 +15,8 @@ from pipeline.options import Options
 from pipeline.settings import RunRefused, Settings, begun_with, check_resume, check_rewrite, settings_of
 from pipeline.starts import Start, fresh, resumed
 from pipeline.stores import Store
-from pipeline.windows import HOUR_MS, align_down, align_up
+from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up
 
-DAY_MS = 86_400_000
 #: What a group of one window may hold in memory: see the README on --output_shards.
 GROUP_BYTES = 2 << 30
 

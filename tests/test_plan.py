@@ -35,6 +35,7 @@ class ScriptedCalls:
 
     created: dict[str, int]
     now_ms: int = NOW
+    ahead_ms: dict[str, int] = dataclasses.field(default_factory=dict)
     open_shards: int = 1
     shards: tuple[str, ...] = ()
     failures: int = 0
@@ -45,7 +46,8 @@ class ScriptedCalls:
         if self.failures:
             self.failures -= 1
             raise PassingError('InternalFailure')
-        return Summary(self.created[stream], self.retention_ms, self.open_shards, self.now_ms)
+        return Summary(self.created[stream], self.retention_ms, self.open_shards,
+                       self.now_ms + self.ahead_ms.get(stream, 0))
 
     def holds(self, stream: str, shard: str, sequence: str) -> bool:
         return (stream, shard, sequence) in self.kept
@@ -110,6 +112,13 @@ def test_start_and_stop_are_window_starts_by_the_clock_of_aws(args: list[str], e
 
 def test_the_time_is_that_of_aws() -> None:
     assert now_of(ScriptedCalls({'app': YOUNG}, now_ms=7), plan().streams) == 7
+
+
+def test_of_several_streams_the_earliest_answer_counts() -> None:
+    made = plan('--stream', 'app', '--stream', 'other', '--start', 'latest', created={'app': YOUNG, 'other': YOUNG},
+                ahead_ms={'other': 600_000})
+
+    assert made.start_ms == at('10:15:00')
 
 
 def test_a_start_in_the_future_is_refused() -> None:

@@ -8,12 +8,12 @@ from pipeline.kinesis.errors import Gap, PassingError, ReadError
 from pipeline.kinesis.pace import Pace
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
-from pipeline.windows import iso
+from pipeline.windows import DAY_MS, iso
 
 #: Retention can be changed while a job runs for months.
 REFRESH_S = 300.0
 #: AWS keeps records for no less: what was read up to so long ago is not lost, whatever retention is now.
-LEAST_MS = 86_400_000
+LEAST_MS = DAY_MS
 
 
 class Horizons:
