@@ -34,9 +34,9 @@ def run(options: Options) -> Iterator[str]:
     built = beam_options(options)
     if not runs_dry(built):
         check_outputs(options)
-    # Workers elsewhere may have no configuration that names one.
-    options = dataclasses.replace(options, aws_region=options.aws_region or default_region())
     with _refusing():
+        # Workers elsewhere may have no configuration that names one.
+        options = dataclasses.replace(options, aws_region=options.aws_region or default_region())
         store, calls = outputs_of(options)['events'], connect(options.kinesis_endpoint_url, options.aws_region)
         plan = make_plan(options, calls, store)
     if plan.former:
@@ -94,7 +94,10 @@ def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:
         if given(options.beam_args, 'savepoint_path'):
             raise RunRefused('--savepoint_path: must not be given where settings changed: what is in it was made with '
                              'the former ones; --start=resume without it goes on with these')
-        removed = remove_leftovers(store, outputs_of(options), *plan.leftovers)
+        stores = outputs_of(options)
+        if not options.backup:
+            del stores['backup']  # it would not be written again
+        removed = remove_leftovers(store, stores, *plan.leftovers)
         if removed:
             yield f'removed {removed:,} objects that a run with other settings had begun'
     if plan.anchor:

@@ -54,13 +54,27 @@ def test_a_listing_of_2500_shards_follows_tokens_that_come_alone_and_takes_the_f
 
 @pytest.mark.parametrize(('sequences', 'held'), [(['7', '8'], True), (['8'], False), ([], False)])
 def test_a_record_is_held_if_it_comes_back_first(sequences: list[str], held: bool) -> None:
-    wire = Wire().answer(ShardIterator='it').answer(NextShardIterator='next', MillisBehindLatest=1, Records=[
+    wire = Wire().answer(ShardIterator='it').answer(NextShardIterator='next', MillisBehindLatest=0, Records=[
         {'SequenceNumber': sequence, 'ApproximateArrivalTimestamp': 1.0, 'PartitionKey': 'k',
          'Data': base64.b64encode(b'x').decode()} for sequence in sequences])
 
     assert KinesisCalls(wire.open_client).holds('events', SHARD, '7') == held
     assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, 'StartingSequenceNumber': '7',
                                           'ShardIteratorType': 'AT_SEQUENCE_NUMBER'}
+
+
+@pytest.mark.parametrize(('empty', 'sequences', 'held'), [(3, ['7'], True), (3, ['8'], False), (4, [], True)])
+def test_empty_pages_do_not_prove_that_a_record_is_gone(empty: int, sequences: list[str], held: bool) -> None:
+    wire = Wire().answer(ShardIterator='it')
+    for _ in range(empty):
+        wire.answer(NextShardIterator='next', MillisBehindLatest=1, Records=[])
+    if sequences:
+        wire.answer(NextShardIterator='next', MillisBehindLatest=0, Records=[
+            {'SequenceNumber': sequence, 'ApproximateArrivalTimestamp': 1.0, 'PartitionKey': 'k', 'Data': ''}
+            for sequence in sequences])
+
+    assert KinesisCalls(wire.open_client).holds('events', SHARD, '7') == held
+    assert len(wire.requests) == 5
 
 
 def test_a_record_of_a_shard_that_is_gone_is_not_held() -> None:
