@@ -131,10 +131,12 @@ def _raw_record(record: Mapping[str, Any]) -> RawRecord:
 
 def _now_ms(answer: Mapping[str, Any]) -> int:
     """Read AWS's clock off the answer, in whole seconds, rounded down: ours may be minutes off."""
-    date = answer['ResponseMetadata']['HTTPHeaders'].get('date')
-    if not date:
-        raise ReadError('Kinesis answers without a Date header, which is the clock of this job: does a proxy drop it?')
-    return int(email.utils.parsedate_to_datetime(date).timestamp()) * 1000
+    date = answer['ResponseMetadata']['HTTPHeaders'].get('date', '')
+    try:
+        return int(email.utils.parsedate_to_datetime(date).timestamp()) * 1000
+    except ValueError:
+        raise ReadError('Kinesis answers without a Date header, which is the clock of this job: does a proxy drop it?'
+                        ) from None
 
 
 def _ms(time: datetime.datetime | float) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pathlib
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,9 @@ from pipeline.windows import align_down, iso
 from tests.integration.jobs import FLUSH_MS, Jobs, kill
 from tests.integration.lake import needs_prism
 from tests.integration.outputs import Folder
+from tests.integration.servers import client, kinesis_local
+from tests.integration.spoiled import Spoiled, spoiled
+from tests.integration.stream import Stream
 from tests.integration.stub import Stub, StubRecord, serve
 
 pytestmark = pytest.mark.timeout(180)
@@ -42,13 +46,33 @@ def test_a_shard_at_the_tip_is_asked_about_once_a_second(tmp_path: pathlib.Path,
     with serve(stub) as endpoint:
         jobs = Jobs(endpoint, ['events'], Folder(tmp_path))
         job = jobs.start('job', '--start', 'latest', '--runner', runner, '--flush_interval_s', str(flush_s))
-        _wait_for_calls(stub, SHARDS * 8)
+        _wait_until(lambda: len(stub.asked) >= SHARDS * 8)
         kill(job)
 
     for shard in {asked.shard for asked in stub.asked}:
         times = [asked.at for asked in stub.asked if asked.shard == shard]
         assert _most_in_a_second(times) <= 2  # two that are just less than a second apart, by the server's clock
         assert len(times) <= (times[-1] - times[0]) * 1.1 + 1
+
+
+@pytest.mark.parametrize('runner', RUNNERS)
+def test_a_server_that_others_wrote_is_asked_no_more_often(tmp_path: pathlib.Path, runner: str) -> None:
+    if runner == 'PrismRunner':
+        needs_prism()
+    with kinesis_local(tmp_path) as endpoint, spoiled(tmp_path, endpoint) as proxied:
+        Stream(client('kinesis', endpoint), 'events', 2).put_for(4)
+        jobs = Jobs(proxied.endpoint, ['events'], Folder(tmp_path))
+        job = jobs.start('job', '--start', 'earliest', '--runner', runner)
+        _wait_until(lambda: len(_asked(proxied)) >= 2 * 24)
+        kill(job)
+        asked = _asked(proxied)
+
+    for shard in {shard for _, shard in asked}:
+        times = [at for at, other in asked if other == shard]
+        assert _most_in_a_second(times) <= MOST
+        at_the_tip = times[-10:]
+        print(f'{runner}, {shard}: {9 / (at_the_tip[-1] - at_the_tip[0]):.1f} calls a second at the tip')
+        assert 9 / (at_the_tip[-1] - at_the_tip[0]) <= 1.5
 
 
 @pytest.mark.parametrize('runner', RUNNERS)
@@ -88,8 +112,12 @@ def _most_in_a_second(times: list[float]) -> int:
     return max(sum(first <= other < first + 1 for other in times) for first in times)
 
 
-def _wait_for_calls(stub: Stub, calls: int) -> None:
+def _asked(proxied: Spoiled) -> list[tuple[float, str]]:
+    return [(call['at'], call['shard']) for call in proxied.calls() if call['call'] == 'GetRecords']
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while len(stub.asked) < calls:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.5)
