@@ -5,6 +5,7 @@ root="$(cd "$(dirname "$0")" && pwd)"
 venv="$root/.venv"
 python="$venv/bin/python"
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"  # one heap for all threads: a fifth less memory, at no cost in time
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"  # numpy, which Beam imports, starts no threads that nobody needs
 
 install() {  # a stamp for each extra: an installation that was cut short is made anew
     if [ ! -e "$venv/$1.stamp" ] || [ "$root/setup.py" -nt "$venv/$1.stamp" ]; then

@@ -52,14 +52,14 @@ class _BucketEvents(_Bucketing):
 
     def _add(self, record: Record) -> Iterator[KeyedChunk]:
         layout, origin, buckets = self._layout, record.origin, self._buckets
-        unread = 0
+        unread, name = 0, layout.name(origin)
         for place, event in enumerate(record.documents):
             dropped = record.dropped[place] if record.dropped else {}
             hour_ms = None
             if layout.partition_time == 'event':
                 hour_ms = layout.hour_of(event, dropped, origin)
                 unread += hour_ms is None
-            path = layout.event(event, dropped, origin, hour_ms)
+            path = layout.event(event, dropped, origin, hour_ms, name)
             yield from buckets.add(path, origin, record.indices[place], encode_event(event))
         count_record(buckets.counts[origin.window_ms], record, unread)
 

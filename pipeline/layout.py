@@ -27,11 +27,11 @@ class Layout:
         """Give the hour (epoch ms) that the event says, None where it is that of arrival for want of a readable one."""
         return event_hour_ms(_field(event, dropped, self.time_field), origin.arrival_ms)
 
-    def event(self, event: Document, dropped: Document, origin: Origin, hour_ms: int | None) -> str:
-        """Place an event; `hour_ms` None: by the hour of its arrival."""
+    def event(self, event: Document, dropped: Document, origin: Origin, hour_ms: int | None, name: str) -> str:
+        """Place an event in an object of that name; `hour_ms` None: by the hour of its arrival."""
         platform = platform_of(_field(event, dropped, self.platform_field), origin.label)
         hour_ms = align_down(origin.arrival_ms, HOUR_MS) if hour_ms is None else hour_ms
-        return event_path(hour_ms, platform, self.name(origin))
+        return event_path(hour_ms, platform, name)
 
     def failure(self, code: str, origin: Origin) -> str:
         """Place a malformed fragment."""

@@ -17,7 +17,6 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
     WorkerOptions,
 )
-from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 
 from pipeline.beam_args import given
 from pipeline.flink import FlinkMaster
@@ -136,10 +135,12 @@ def _check_direct(direct: DirectOptions) -> None:
 
 def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None:
     """Give the cluster that the job is submitted to; none for the one inside of a job server, or for a jar."""
-    address = beam.view_as(FlinkRunnerOptions).flink_master
-    if options.runner != 'FlinkRunner' or address in MAGIC_HOST_NAMES:
+    if options.runner != 'FlinkRunner':
         return None
-    return FlinkMaster(address)
+    from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES  # imports requests, for 40 ms
+
+    address = beam.view_as(FlinkRunnerOptions).flink_master
+    return None if address in MAGIC_HOST_NAMES else FlinkMaster(address)
 
 
 def _prism(args: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ NAME = '20261123T101500Z-p00002-00000-of-00001.json.gz'
 def placed(event: dict[str, object], dropped: dict[str, object] | None = None, layout: Layout | None = None,
            origin: Origin = ORIGIN) -> str:
     layout = layout or Layout()
-    return layout.event(event, dropped or {}, origin, layout.hour_of(event, dropped or {}, origin))
+    return layout.event(event, dropped or {}, origin, layout.hour_of(event, dropped or {}, origin), layout.name(origin))
 
 
 @pytest.mark.parametrize(('event', 'folder'), [
@@ -54,7 +54,9 @@ def test_other_fields_may_say_time_and_platform() -> None:
 def test_by_arrival_the_hour_of_the_event_does_not_matter() -> None:
     event, layout = {'event_time': '2022-06-21 00:12:30'}, Layout(partition_time='arrival')
 
-    assert layout.event(event, {}, ORIGIN, None) == f'events/year=2026/month=11/day=23/hour=10/platform=web/{NAME}'
+    path = layout.event(event, {}, ORIGIN, None, NAME)
+
+    assert path == f'events/year=2026/month=11/day=23/hour=10/platform=web/{NAME}'
 
 
 def test_errors_and_backup_lie_in_the_hour_of_the_flush_window() -> None:

@@ -78,7 +78,7 @@ def test_no_event_changes_the_form_of_its_path(event: dict[str, Any], arrival_ms
     layout = Layout()
     placed = Origin('app', 'shardId-0', '1', 0, key, arrival_ms, '', WINDOW)
 
-    assert PATH.fullmatch(layout.event(event, {}, placed, layout.hour_of(event, {}, placed)))
+    assert PATH.fullmatch(layout.event(event, {}, placed, layout.hour_of(event, {}, placed), layout.name(placed)))
 
 
 @given(st.binary(max_size=200) | records())
@@ -87,7 +87,8 @@ def test_no_bytes_of_a_record_change_the_form_of_a_path_or_raise(data: bytes) ->
     layout = Layout()
 
     for event in record.documents:
-        assert PATH.fullmatch(layout.event(event, {}, record.origin, layout.hour_of(event, {}, record.origin)))
+        hour_ms = layout.hour_of(event, {}, record.origin)
+        assert PATH.fullmatch(layout.event(event, {}, record.origin, hour_ms, layout.name(record.origin)))
     for code in ERROR_CODES:
         assert ERROR_PATH.fullmatch(layout.failure(code, record.origin))
 

@@ -9,11 +9,13 @@ import msgspec
 from transforms.batching import Stage, failure, staged
 from transforms.limits import MAX_LEVELS, MESSAGES, decode_deep
 from transforms.records import Document, Failure, Record
-from transforms.scan import Span, objects_in, prune, shallow_run, skip_white, value_at
+from transforms.scan import Span, prune, shallow_run, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 #: What the parser raises; beside its own errors a ValueError for bytes that are not UTF-8.
 _REFUSED = (ValueError, RecursionError)
+#: A record of so many bytes that is a quarter closing braces may hold half a million documents.
+_DENSE_BYTES = 64 << 10
 
 _MESSAGES = {
     'invalid-json': 'no valid JSON document starts here',
@@ -59,13 +61,17 @@ def split_record(data: bytes) -> Split:
     >>> split_record(b'{"a":1}[2]{"c":3}').rest[2:]
     (b'[2]{"c":3}', 1, 7)
     """
-    # What was cut off cannot be parsed whole.
-    if data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data):
+    # What was cut off cannot be parsed whole; and what would take long is not parsed in vain.
+    if not _is_dense(data) and (data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data)):
         try:
             return Split(_OBJECT.decode_lines(data), None)
         except _REFUSED:
             pass
     return _split_exactly(data)
+
+
+def _is_dense(data: bytes) -> bool:
+    return len(data) > _DENSE_BYTES and data.count(b'}') * 4 > len(data)
 
 
 def _split_exactly(data: bytes) -> Split:
@@ -81,10 +87,11 @@ def _split_exactly(data: bytes) -> Split:
             except _REFUSED:
                 one_by_one = run
             continue
-        span = next(objects_in(data, end), None)
+        start = skip_white(data, end)
+        span = value_at(data, start) if data.startswith(b'{', start) else None
         if span is None:
             break
-        start, stop = span[:2]
+        stop = span.end
         try:
             document = _OBJECT.decode(data[start:stop]) if span.depth <= MAX_LEVELS else decode_deep(data, span)
         except _REFUSED:
@@ -94,21 +101,22 @@ def _split_exactly(data: bytes) -> Split:
         else:
             documents.append(document)
         end = stop
-    split = _SplitWithSkipped(documents, _rest(data, end, len(documents) + len(skipped)))
+    split = _SplitWithSkipped(documents, _rest(data, start, span, len(documents) + len(skipped)))
     split.skipped = tuple(skipped)
     return split
 
 
-def _rest(data: bytes, end: int, index: int) -> Malformed | None:
-    offset = skip_white(data, end)
-    return _malformed(_reason(data, offset), data[offset:], index, offset) if offset < len(data) else None
+def _rest(data: bytes, offset: int, span: Span | None, index: int) -> Malformed | None:
+    """Give what ends a record; `span` is that of the object there, None where there is none or it is not closed."""
+    return _malformed(_reason(data, offset, span), data[offset:], index, offset) if offset < len(data) else None
 
 
-def _reason(data: bytes, offset: int) -> str:
-    span = value_at(data, offset)
+def _reason(data: bytes, offset: int, span: Span | None) -> str:
+    if not data.startswith(b'{', offset):
+        span = value_at(data, offset)
+        if span and _is_json(data, span):
+            return 'not-an-object'
     failing = data[offset:span.end] if span else data[offset:]
-    if span and failing[:1] != b'{' and _is_json(data, span):
-        return 'not-an-object'
     return 'invalid-json' if _is_utf8(failing) else 'invalid-utf8'
 
 

@@ -33,7 +33,7 @@ class KinesisCalls:
     def summary(self, stream: str) -> Summary:
         answer = self._call('describe_stream_summary', stream, None, **_stream(stream))
         about = answer['StreamDescriptionSummary']
-        return Summary(_ms(about['StreamCreationTimestamp']), about['RetentionPeriodHours'] * 3_600_000,
+        return Summary(ms(about['StreamCreationTimestamp']), about['RetentionPeriodHours'] * 3_600_000,
                        about['OpenShardCount'], _now_ms(answer))
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
@@ -80,8 +80,8 @@ class KinesisCalls:
         """Get up to 10,000 records or 10 MiB."""
         arn = {'StreamARN': stream} if stream.startswith('arn:') else {}
         answer = self._call('get_records', stream, shard, ShardIterator=iterator, **arn)
-        return Page([_raw_record(record) for record in answer['Records']], answer.get('NextShardIterator'),
-                    answer['MillisBehindLatest'], _now_ms(answer))
+        records = [record if isinstance(record, RawRecord) else _raw_record(record) for record in answer['Records']]
+        return Page(records, answer.get('NextShardIterator'), answer['MillisBehindLatest'], _now_ms(answer))
 
     def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
         client = self._client
@@ -125,7 +125,7 @@ def _shard_info(shard: Mapping[str, Any]) -> ShardInfo:
 
 
 def _raw_record(record: Mapping[str, Any]) -> RawRecord:
-    return RawRecord(record['SequenceNumber'], _ms(record['ApproximateArrivalTimestamp']),
+    return RawRecord(record['SequenceNumber'], ms(record['ApproximateArrivalTimestamp']),
                      record.get('PartitionKey'), record['Data'])
 
 
@@ -139,5 +139,6 @@ def _now_ms(answer: Mapping[str, Any]) -> int:
                         ) from None
 
 
-def _ms(time: datetime.datetime | float) -> int:
+def ms(time: datetime.datetime | float) -> int:
+    """Turn what botocore makes of a time, a datetime or epoch seconds, into epoch milliseconds."""
     return round((time if isinstance(time, (int, float)) else time.timestamp()) * 1000)

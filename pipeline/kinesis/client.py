@@ -6,12 +6,29 @@ from typing import Any
 
 import boto3
 import botocore.session
+import msgspec
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 
-from pipeline.kinesis.answers import Calls
-from pipeline.kinesis.calls import KinesisCalls
+from pipeline.kinesis.answers import Calls, RawRecord
+from pipeline.kinesis.calls import KinesisCalls, ms
 from pipeline.kinesis.errors import ReadError
+
+
+class _Record(msgspec.Struct, gc=False, rename='pascal'):
+    sequence_number: str
+    approximate_arrival_timestamp: float
+    data: bytes
+    partition_key: str | None = None
+
+
+class _Records(msgspec.Struct, rename='pascal'):
+    records: list[_Record]
+    next_shard_iterator: str | None = None
+    millis_behind_latest: int | None = None
+
+
+_RECORDS = msgspec.json.Decoder(_Records)
 
 
 def default_region() -> str | None:
@@ -33,9 +50,29 @@ def _open_client(endpoint_url: str | None, region: str | None) -> Any:
     core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
     session = boto3.session.Session(botocore_session=core)
     try:
-        return session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+        client = session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
     except ValueError as error:
         raise ReadError(f'the AWS SDK cannot open Kinesis: {error}; check its configuration') from None
+    client.meta.events.register('before-parse.kinesis.GetRecords', _parse_records)
+    return client
+
+
+def _parse_records(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Parse a page in place of botocore, which takes twice as long for JSON and base64: 7 % of the CPU of a whole job.
+
+    What is not as it should be is left to botocore.
+    """
+    if response_dict['status_code'] != 200:
+        return
+    try:
+        answer = _RECORDS.decode(response_dict['body'])
+    except ValueError:
+        return
+    response_dict['body'] = b'{}'
+    customized_response_dict.update(
+        Records=[RawRecord(record.sequence_number, ms(record.approximate_arrival_timestamp), record.partition_key,
+                           record.data) for record in answer.records],
+        NextShardIterator=answer.next_shard_iterator, MillisBehindLatest=answer.millis_behind_latest)
 
 
 def _time(value: Any) -> Any:

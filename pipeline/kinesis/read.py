@@ -10,6 +10,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.kinesis.accounts import account_of
+from pipeline.kinesis.folding import Batch
 from pipeline.kinesis.listing import owner_of
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
 from pipeline.kinesis.reader import Reader
@@ -23,6 +24,16 @@ from pipeline.windows import timestamp_of
 
 #: Flink drops fractions of a second, after the SDK has taken off the time spent: less than 2 s would be none at all.
 IDLE = Duration(2)
+
+
+class BatchCoder(beam.coders.PickleCoder):  # type: ignore[misc]
+    """Tell the size of a batch without pickling it, which Beam would do with megabytes to tell it."""
+
+    def estimate_size(self, value: Batch) -> int:
+        return sum(len(record.data) for record in value.records)
+
+
+beam.coders.registry.register_coder(Batch, BatchCoder)
 
 
 class Kinesis(NamedTuple):
@@ -72,7 +83,7 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
 
     def infer_output_type(self, input_type: Any) -> Any:
         """Spare Beam reading the bytecode of all that is called: a tenth of a second, here and in CommitWindow."""
-        return Any
+        return Batch
 
     def initial_restriction(self, element: tuple[int, int]) -> ReaderState:
         settings = self._settings

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline.local.servers import demo_environment
+from pipeline.windows import align_down, iso
 from tests.bench.documents import documents, records
 from tests.bench.emulators import Emulators
 from tests.bench.node import Lambda
@@ -26,10 +27,11 @@ def emulated_rows(count: int, rounds: int) -> Iterator[Row]:
         say(f'putting {len(glued)} records')
         aws.fill(STREAM, SHARDS, glued)
         time.sleep(FLUSH_S + 2)  # past the window of the last put, slack included
+        stop = iso(align_down(time.time_ns() // 1_000_000, FLUSH_S * 1000))
         runs: list[Ended] = []
 
         def job() -> float:
-            runs.append(run_process(_command(aws.endpoint, len(runs)), demo_environment()))
+            runs.append(run_process(_command(aws.endpoint, len(runs), stop), demo_environment()))
             return runs[-1].cpu_s
 
         measured = take_turns({'lambda': handler.run, 'job': job}, rounds, warm=False)
@@ -40,7 +42,7 @@ def emulated_rows(count: int, rounds: int) -> Iterator[Row]:
         yield from stage_rows(aws, STREAM, glued, measured.median('job'))
 
 
-def _command(endpoint: str, run: int) -> list[str]:
+def _command(endpoint: str, run: int, stop: str) -> list[str]:
     return [sys.executable, '-m', 'pipeline', '--stream', STREAM, '--output', f's3://{STREAM}/run{run}',
-            '--start', 'earliest', '--stop', 'now', '--no_backup', '--flush_interval_s', str(FLUSH_S), '--slack_s', '1',
+            '--start', 'earliest', '--stop', stop, '--no_backup', '--flush_interval_s', str(FLUSH_S), '--slack_s', '1',
             '--kinesis_endpoint_url', endpoint, '--s3_endpoint_url', endpoint]

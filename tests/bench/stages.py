@@ -2,15 +2,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
-from pipeline.kinesis.calls import KinesisCalls
+from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.client import connect
 from pipeline.kinesis.folding import Batch
 from pipeline.kinesis.unpack import portions, unpack_batch
 from pipeline.layout import Layout
+from pipeline.local.servers import REGION, demo_environment
 from pipeline.write import LEVEL
 from tests.bench.emulators import Emulators
 from tests.bench.process import cpu_of_python
@@ -19,20 +23,24 @@ from transforms import Origin, encode_event, flatten_event, parse_event, rename_
 from transforms.limits import Limits
 
 PORTION = 20
+#: As pipeline.main begins.
+START = 'from pipeline.collector import relax_collector; relax_collector(); import pipeline.run'
 LAYOUT, ORIGIN = Layout(), Origin('bench', 'shardId-000000000000', '1', arrival_ms=1_655_773_200_000)
 
 
 def stage_rows(aws: Emulators, stream: str, made: list[bytes], whole_s: float) -> Iterator[Row]:
     """Give CPU seconds; what is left of the whole is Beam's: its graph, its shuffle, its counters."""
-    took: dict[str, float] = {'start: Python, Beam, boto3 imported': cpu_of_python('-c', 'import pipeline.run')}
-    calls = KinesisCalls(lambda: aws.client('kinesis'))
-    took['read: GetRecords over HTTP, by boto3'], batches = _timed(lambda: list(_read(calls, stream)))
+    took: dict[str, float] = {'start: Python, Beam, boto3 imported': cpu_of_python('-c', START)}
+    with mock.patch.dict(os.environ, demo_environment()):
+        calls = connect(aws.endpoint, REGION)
+    took['read: GetRecords over HTTP'], batches = _timed(lambda: list(_read(calls, stream)))
     took['unpack: an origin and an envelope a record'], _ = _timed(lambda: [
         unpack_batch(portion, {stream: ''}) for batch in batches for portion in portions(batch)])
     took.update(_kernel(made))
     events = [rename_fields(flatten_event(parse_event(document)))
               for data in made for document in split_record(data).documents]
-    took['place: hour, platform and path of each event'], _ = _timed(lambda: [_path(event) for event in events])
+    name = LAYOUT.name(ORIGIN)
+    took['place: hour, platform and path of each event'], _ = _timed(lambda: [_path(event, name) for event in events])
     body = b'\n'.join(map(encode_event, events))
     took['gzip, level 6'], _ = _timed(lambda: zlib.compress(body, LEVEL))
     took['SHA-256'], _ = _timed(lambda: hashlib.sha256(body).digest())
@@ -59,11 +67,11 @@ def _kernel(made: list[bytes]) -> dict[str, float]:
     return took
 
 
-def _path(event: dict[str, Any]) -> str:
-    return LAYOUT.event(event, {}, ORIGIN, LAYOUT.hour_of(event, {}, ORIGIN))
+def _path(event: dict[str, Any], name: str) -> str:
+    return LAYOUT.event(event, {}, ORIGIN, LAYOUT.hour_of(event, {}, ORIGIN), name)
 
 
-def _read(calls: KinesisCalls, stream: str) -> Iterator[Batch]:
+def _read(calls: Calls, stream: str) -> Iterator[Batch]:
     for shard in calls.list_shards(stream)[0]:
         iterator: str | None = calls.iterator(stream, shard.shard, '', 0)
         while iterator:
