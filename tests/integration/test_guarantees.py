@@ -45,12 +45,13 @@ def nothing(patch: pytest.MonkeyPatch) -> None:
 
 def disordered_arrivals(patch: pytest.MonkeyPatch) -> None:
     """Let every third record carry an arrival a second and a half before the ones around it."""
-    raw_record = calls._raw_record
+    records = calls.KinesisCalls.records
 
-    def disordered(record: Any) -> calls.RawRecord:
-        raw = raw_record(record)
-        return raw._replace(arrival_ms=raw.arrival_ms - 1500 * (int(raw.sequence) % 3 == 0))
-    patch.setattr(calls, '_raw_record', disordered)
+    def disordered(self: calls.KinesisCalls, stream: str, shard: str, iterator: str) -> Any:
+        page = records(self, stream, shard, iterator)
+        return page._replace(records=[raw._replace(arrival_ms=raw.arrival_ms - 1500 * (int(raw.sequence) % 3 == 0))
+                                      for raw in page.records])
+    patch.setattr(calls.KinesisCalls, 'records', disordered)
 
 
 def empty_panes(patch: pytest.MonkeyPatch) -> None:

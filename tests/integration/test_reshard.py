@@ -47,6 +47,7 @@ def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         live = {prefix: jobs.start(prefix, *options) for prefix, options in LIVE.items()}
         try:
             _reshard(stream, jobs, live)
+            time.sleep(1.1)  # past the window of the last put
             jobs.run('one', '--start', 'earliest', '--stop', 'now')
             start, stop = windows_of(jobs.manifests('one'))
             _wait_for_manifests(jobs, live, last=max(jobs.manifests('one')))
