@@ -17,7 +17,7 @@ from pipeline.kinesis.slices import close_slice, open_slice
 from pipeline.layout import Layout
 from pipeline.manifests import read_manifest
 from pipeline.options import Options
-from pipeline.outputs import moved, outputs_of
+from pipeline.outputs import outputs_of
 from pipeline.plan import Plan, now_of
 from pipeline.report import Report, sum_up
 from pipeline.runners import readers_of, runs_here
@@ -91,5 +91,5 @@ def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
     layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
                     options.partition_time)
     commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
-                            plan.moves_anchor, moved(options))
+                            plan.moves_anchor, options.moved)
     return Job(read, readers, options.rules, layout, stores, commit)

@@ -71,6 +71,12 @@ class Options:
         """How long after its arrival stamp a record may stay invisible, in milliseconds."""
         return self.slack_s * 1000
 
+    @property
+    def moved(self) -> dict[str, str]:
+        """The places of `errors` and `backup` that are not below the output."""
+        places = {'errors': self.errors_output, 'backup': self.backup_output}
+        return {kind: uri for kind, uri in places.items() if uri and uri != self.output}
+
 
 def parse_options(argv: Sequence[str]) -> Options:
     """Turn arguments, without the program's name, into options.

@@ -31,12 +31,6 @@ def outputs_of(options: Options) -> dict[str, Store]:
             'backup': store_at(options.backup_output or options.output, options)}
 
 
-def moved(options: Options) -> dict[str, str]:
-    """Give the places of `errors` and `backup` that are not below the output."""
-    places = {'errors': options.errors_output, 'backup': options.backup_output}
-    return {kind: uri for kind, uri in places.items() if uri and uri != options.output}
-
-
 def check_outputs(options: Options) -> None:
     """Raise RunRefused where a run could not write, not remove what it has written, or write over another job's.
 

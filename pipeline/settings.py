@@ -82,13 +82,11 @@ def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, 
 
 
 def _check_moved(manifest: dict[str, Any], options: Options) -> None:
-    places = {'errors_output': options.errors_output}
-    if options.backup:
-        places['backup_output'] = options.backup_output
-    for name, uri in places.items():
-        was, now = manifest.get('moved', {}).get(name.removesuffix('_output'), options.output), uri or options.output
+    for kind in ('errors', 'backup') if options.backup else ('errors',):
+        was, now = (moved.get(kind, options.output) for moved in (manifest.get('moved', {}), options.moved))
         if was != now:
-            raise RunRefused(f'--{name}: got {now}, must be {was}, where window {manifest["window"]} has its objects')
+            raise RunRefused(f'--{kind}_output: got {now}, must be {was}, where window {manifest["window"]} has its '
+                             'objects')
 
 
 def former_layout(options: Options, placement: Settings) -> Options:

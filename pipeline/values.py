@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from pipeline.windows import DAY_MS
+
 HOUR_S = 3600
-DAY_MS = 86_400_000
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 FIRST_MS, END_MS = 946_684_800_000, 32_503_680_000_000  # 2000 to 3000
 TIME = re.compile(r'\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?', re.ASCII)

@@ -67,5 +67,7 @@ def merge_listing(state: ReaderState, owned: Mapping[tuple[str, str], bool], lis
 def _mark(cursor: Cursor, owned: Mapping[tuple[str, str], bool], listed_ms: int) -> Cursor:
     is_open = owned.get((cursor.stream, cursor.shard))
     if is_open is not None:
-        return dataclasses.replace(cursor, unlisted_ms=0, closed=cursor.closed and not is_open)
+        closed = cursor.closed and not is_open
+        unchanged = closed == cursor.closed and not cursor.unlisted_ms
+        return cursor if unchanged else dataclasses.replace(cursor, unlisted_ms=0, closed=closed)
     return cursor if cursor.unlisted_ms else dataclasses.replace(cursor, unlisted_ms=listed_ms)
