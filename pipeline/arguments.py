@@ -56,8 +56,11 @@ def _reading(parser: ArgumentParser) -> None:
     add('--stream', dest='streams', type=read_stream, action='append', metavar='[LABEL=]NAME', default=[],
         help='stream to read, by name or ARN; LABEL is the platform of events that carry none (required; repeatable)')
     add('--start', type=start_time, metavar='WHEN',
-        help='resume, earliest, latest or an ISO 8601 time, aligned down to a window (default: resume; earliest where '
-             'there is nothing to resume)')
+        help='where a new output begins, and with --stop what a replay begins with: resume, earliest, latest or an ISO '
+             '8601 time, aligned down to a window (default: resume; earliest where there is nothing to resume)')
+    add('--start_over', action='store_true',
+        help='begin at --start even if there is a resume.json, and move it there; for a single run, not to be kept on '
+             'the command line of a service (default: go on from resume.json)')
     add('--stop', type=stop_time, metavar='WHEN',
         help='now or an ISO 8601 time, aligned down to a window (default: none, run until ended)')
 

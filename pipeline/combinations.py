@@ -25,7 +25,11 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
            f'--start: got {_iso(start)}, must be before --stop, {_iso(stop)} (both aligned down to a window)')
     yield (start == 'latest' and stop == 'now',
            "--stop: got 'now', must be absent or a later time with --start latest, which begins now: nothing to read")
-    yield (args.new_layout and start not in (None, 'resume'),
+    yield (args.start_over and start in (None, 'resume'),
+           f'--start_over: must go with --start earliest, latest or a time, got {_iso(start) if start else "none"}')
+    yield (args.new_layout and args.start_over,
+           '--new_layout: must not be given with --start_over, which begins with the new layout at once')
+    yield (args.new_layout and stop is not None and start not in (None, 'resume'),
            f'--new_layout: must go with --start resume, got {_iso(start)}: only a resumed run has a layout before it')
     yield (args.no_backup and bool(args.backup_output),
            '--no_backup: must not be given with --backup_output')

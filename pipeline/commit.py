@@ -53,7 +53,8 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     earlier, moved = _earlier_manifests(conf, window_ms), dict(conf.moved)
     if not conf.replace and any(manifest['settings'] != conf.settings for manifest in earlier):
         raise ManifestError(f'window {iso(window_ms)} was committed by another run with other settings: two jobs write '
-                            'to this output; end one of them, then write what both wrote again with --replace')
+                            'to this output; end one of them, then let the other write its windows again with '
+                            f'--start={iso(window_ms)} --start_over --replace')
     if not conf.backup:
         # A replay without a backup must not remove the one that is there.
         ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']

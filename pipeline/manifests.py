@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ VERSION = 1
 _ANCHOR = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
 _MANIFEST = {'version': int, 'window': str, 'window_ms': int, 'end_ms': int, 'counts': dict, 'objects': list,
              'positions': dict, 'settings': dict}
+_NAME = re.compile(r'manifests/.*/\d{8}T\d{6}Z\.json')
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -70,6 +72,12 @@ def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[dict
                 manifest = _read(store, path, _MANIFEST)
                 if manifest:
                     yield manifest
+
+
+def last_manifest(store: Store) -> dict[str, Any] | None:
+    """Read the manifest of the last window of all, None if there is none; lists them all, a thousand a call."""
+    paths = [path for path in store.list('manifests/') if _NAME.fullmatch(path)]
+    return _read(store, max(paths), _MANIFEST) if paths else None
 
 
 def read_anchor(store: Store) -> Anchor | None:

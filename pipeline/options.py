@@ -24,8 +24,9 @@ class Options:
     """What a run was told. Times are epoch milliseconds, aligned down to a flush window.
 
     `start` may also be `resume`, `earliest`, `latest` or None (resume, or earliest where there is nothing to resume),
-    `stop` also `now` or None (for ever). Outputs are `s3://bucket/prefix` or absolute folders, without closing slash.
-    `beam_args` is what Beam's PipelineOptions is to be given.
+    `stop` also `now` or None (for ever). `start_over` lets `start` count even if there is a resume.json. Outputs are
+    `s3://bucket/prefix` or absolute folders, without closing slash. `beam_args` is what Beam's PipelineOptions is to be
+    given.
     """
 
     streams: tuple[Stream, ...]
@@ -33,6 +34,7 @@ class Options:
     errors_output: str | None
     backup_output: str | None
     start: str | int | None
+    start_over: bool
     stop: str | int | None
     flush_interval_s: int
     flush_size_mb: int
@@ -70,6 +72,11 @@ class Options:
     def slack_ms(self) -> int:
         """How long after its arrival stamp a record may stay invisible, in milliseconds."""
         return self.slack_s * 1000
+
+    @property
+    def replays(self) -> bool:
+        """Return whether the run reads a range of its own if the output is not new, and leaves resume.json alone."""
+        return self.stop is not None and self.start not in (None, 'resume') and not self.start_over
 
     @property
     def moved(self) -> dict[str, str]:

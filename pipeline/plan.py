@@ -10,12 +10,21 @@ from pipeline.kinesis.answers import Calls
 from pipeline.kinesis.patience import patiently
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.manifests import Anchor, follow, read_anchor
+from pipeline.manifests import Anchor, follow, last_manifest, read_anchor
 from pipeline.options import Options
-from pipeline.settings import RunRefused, Settings, begun_with, check_resume, check_rewrite, settings_of
-from pipeline.starts import Start, fresh, resumed
+from pipeline.settings import (
+    RunRefused,
+    Settings,
+    begun_with,
+    check_lost,
+    check_replay,
+    check_resume,
+    check_rewrite,
+    settings_of,
+)
+from pipeline.starts import Start, fresh, past_former, resumed
 from pipeline.stores import Store
-from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up
+from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up, iso
 
 #: What a group of one window may hold in memory: see the README on --output_shards.
 GROUP_BYTES = 2 << 30
@@ -54,7 +63,10 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
     _check_memory(options, sum(about.open_shards for about in summaries))
     now_ms = min(about.now_ms for about in summaries)
     settings, anchor = settings_of(options, streams), _anchor(store)
-    resumes = options.start == 'resume' or (options.start is None and anchor is not None)
+    resumes = options.start == 'resume' or (anchor is not None and not options.start_over and not options.replays)
+    stop_ms = _stop(options, now_ms)
+    written_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
+    end_ms = min(stop_ms, written_ms) if stop_ms >= 0 else written_ms
     until_ms, former = 0, Settings()
     if resumes:
         if anchor is None:
@@ -63,19 +75,22 @@ def make_plan(options: Options, calls: Calls, store: Store) -> Plan:
         former = anchor.settings['placement'] if until_ms > anchor.end_ms else {}
         start = resumed(anchor, options, streams, calls, now_ms)
     else:
+        if anchor is None and not options.start_over:
+            check_lost(last_manifest(store), settings, options.start)
         start = fresh(options, streams, now_ms)
-    stop_ms = _stop(options, now_ms)
-    written_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
-    end_ms = min(stop_ms, written_ms) if stop_ms >= 0 else written_ms
+        if options.start_over:
+            start = _over(options, start, store, end_ms, settings)
+        elif anchor is not None:
+            check_replay(store, anchor, start.ms, end_ms, settings, options.replace)
     if not former:
         check_rewrite(store, start.ms, end_ms, settings, options)
-    moves = resumes or anchor is None or stop_ms < 0
+    moves = anchor is None or not options.replays
     changed = moves and anchor is not None and anchor.settings != settings
     # The windows beyond resume.json are those of the run that moves it.
     leftovers = (start.ms, end_ms if moves or anchor is None else min(end_ms, anchor.end_ms))
     return Plan(streams, settings, start.ms, stop_ms, start.since_ms, start.cursors,
                 _moved(anchor, start, settings) if moves else None, moves, former, until_ms,
-                leftovers if options.replace or changed else None, (start.note,) if start.note else ())
+                leftovers if options.replace or changed else None, _notes(options, anchor, start, resumes))
 
 
 def now_of(calls: Calls, streams: Sequence[StreamInfo], sleep: Callable[[float], None] = time.sleep) -> int:
@@ -89,12 +104,29 @@ def _anchor(store: Store) -> Anchor | None:
     return anchor and follow(store, anchor, anchor.settings)
 
 
+def _over(options: Options, start: Start, store: Store, end_ms: int, settings: Settings) -> Start:
+    keeps_former = options.start == 'earliest' and not options.replace
+    return past_former(start, store, end_ms, settings, options.flush_ms) if keeps_former else start
+
+
 def _moved(anchor: Anchor | None, start: Start, settings: Settings) -> Anchor | None:
     """Give what resume.json is to say before anything is written: whose objects there may be from now on."""
     if start.anew or anchor is None:
         return Anchor(start.ms, start.since_ms, {}, settings)
     begun = begun_with(anchor, settings)
     return None if begun == anchor else begun
+
+
+def _notes(options: Options, anchor: Anchor | None, start: Start, resumes: bool) -> tuple[str, ...]:
+    notes = [start.note]
+    if resumes and options.start not in (None, 'resume'):
+        told = iso(options.start) if isinstance(options.start, int) else options.start
+        notes.append(f'--start={told} counts for a new output only: going on from {iso(start.ms)}')
+    if options.start_over:
+        was = f', no longer at {iso(anchor.end_ms)}' if anchor else ''
+        notes.append(f'starting over: resume.json is at {iso(start.ms)}{was}; leave --start_over out from now on, or '
+                     'each run starts over')
+    return tuple(filter(None, notes))
 
 
 def _stop(options: Options, now_ms: int) -> int:

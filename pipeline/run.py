@@ -61,7 +61,7 @@ def run(options: Options) -> Iterator[str]:
         if options.on_gap == 'fail' or not plan.moves_anchor:
             raise
         yield 'retention ran ahead of reading: going on after what is lost'
-        yield from run(dataclasses.replace(options, start='resume'))
+        yield from run(dataclasses.replace(options, start='resume', start_over=False))
         return
     if runs_dry(built):
         yield 'a dry run: nothing was read, nothing written'
@@ -109,7 +109,7 @@ def _former(options: Options, plan: Plan) -> Iterator[str]:
     until_ms = plan.former_until_ms
     if not runs_here(options):
         raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
-                         f'options and --stop={iso(until_ms)}, then again with these')
+                         f'options and --start=resume --stop={iso(until_ms)}, then again with these')
     yield f'the new layout begins at {iso(until_ms)}: going on to there with the former one'
     former = former_layout(options, plan.former)
     stop_ms = min(until_ms, align_down(plan.stop_ms, former.flush_ms)) if plan.stop_ms >= 0 else until_ms

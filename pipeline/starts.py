@@ -12,9 +12,10 @@ from pipeline.kinesis.pages import MARGIN_MS
 from pipeline.kinesis.patience import patiently
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.manifests import Anchor
+from pipeline.manifests import Anchor, manifests_between
 from pipeline.options import Options
-from pipeline.settings import RunRefused
+from pipeline.settings import RunRefused, Settings, made_again
+from pipeline.stores import Store
 from pipeline.windows import align_down, align_up, iso
 
 
@@ -82,6 +83,22 @@ def fresh(options: Options, streams: Sequence[StreamInfo], now_ms: int) -> Start
     start_ms = max([*bounds, min(whole + bounds)])
     note = f'what arrived before {iso(start_ms)} was skipped: its retention ends' if truncated else ''
     return _at(start_ms, note)
+
+
+def past_former(start: Start, store: Store, end_ms: int, settings: Settings, flush_ms: int) -> Start:
+    """Move a start at `earliest` past the windows committed from a former stream of the same name.
+
+    What they hold is nowhere else. What the streams of now brought meanwhile goes into the first window that is open.
+    """
+    former = [manifest for manifest in manifests_between(store, start.ms, end_ms)
+              if made_again(manifest['settings'], settings)]
+    if not former:
+        return start
+    reached_ms = former[-1]['end_ms']
+    all_new = len(made_again(former[-1]['settings'], settings)) == len(settings['placement']['streams'])
+    notes = (start.note, f'windows up to {iso(reached_ms)} stay as they are: they hold what the former stream held')
+    return Start(align_up(reached_ms, flush_ms), start.since_ms if all_new else reached_ms,
+                 note='; '.join(filter(None, notes)))
 
 
 def _after_gap(option: str, start_ms: int, options: Options, gaps: Sequence[StreamInfo], now_ms: int) -> Start:

@@ -127,10 +127,14 @@ WRONG_LINES = {
                                                         '2026-02-01T00:00:00Z (both aligned down to a window)',
     '--start latest --stop now': "--stop: got 'now', must be absent or a later time with --start latest, which begins "
                                  'now: nothing to read',
-    '--start earliest --new_layout': "--new_layout: must go with --start resume, got 'earliest': only a resumed run "
-                                     'has a layout before it',
-    '--start 2026-02-01 --new_layout': '--new_layout: must go with --start resume, got 2026-02-01T00:00:00Z: only a '
-                                       'resumed run has a layout before it',
+    '--start earliest --stop now --new_layout': "--new_layout: must go with --start resume, got 'earliest': only a "
+                                                'resumed run has a layout before it',
+    '--start 2026-02-01 --stop now --new_layout': '--new_layout: must go with --start resume, got '
+                                                  '2026-02-01T00:00:00Z: only a resumed run has a layout before it',
+    '--start earliest --start_over --new_layout': '--new_layout: must not be given with --start_over, which begins '
+                                                  'with the new layout at once',
+    '--start_over': '--start_over: must go with --start earliest, latest or a time, got none',
+    '--start resume --start_over': "--start_over: must go with --start earliest, latest or a time, got 'resume'",
     '--no_backup --backup_output /b': '--no_backup: must not be given with --backup_output',
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
@@ -193,7 +197,7 @@ def test_a_secret_under_a_misspelt_name_is_not_said_again(capsys: pytest.Capture
 def test_defaults() -> None:
     assert options() == Options(
         streams=(Stream('events', None, ''),), output='/lake', errors_output=None, backup_output=None, start=None,
-        stop=None, flush_interval_s=300, flush_size_mb=64, slack_s=10, output_shards=1, readers=None,
+        start_over=False, stop=None, flush_interval_s=300, flush_size_mb=64, slack_s=10, output_shards=1, readers=None,
         compression='gzip', rules=CONVENTION, platform_field='platform', time_field='event_time',
         partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False, aws_region=None,
         kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None, s3_verify=None,
@@ -208,6 +212,7 @@ def test_defaults() -> None:
     ('--start resume', {'start': 'resume'}),
     ('--start earliest --stop now', {'start': 'earliest', 'stop': 'now'}),
     ('--start latest', {'start': 'latest'}),
+    ('--start latest --start_over', {'start': 'latest', 'start_over': True}),
     ('--start 2020-01-01T02:04:59+02:00', {'start': 1577836800000}),
     ('--stop 2030-01-01T00:59:59.999', {'stop': 1893459300000}),
     ('--stop 2030-01-01T00:59:59 --flush_interval_s 3600', {'stop': 1893456000000, 'flush_interval_s': 3600}),

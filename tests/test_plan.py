@@ -16,6 +16,7 @@ from pipeline.plan import Plan, make_plan, now_of
 from pipeline.settings import RunRefused, settings_of
 from pipeline.stores import MemoryStore
 from pipeline.values import iso_ms
+from pipeline.windows import iso
 from tests.ledgers import balanced
 from tests.options import options_of
 
@@ -175,13 +176,172 @@ def test_resume_without_anything_to_resume_is_refused() -> None:
         '--start=resume: there is no resume.json at --output; start at earliest, latest or a time')
 
 
-def test_an_explicit_start_moves_resume_only_if_the_run_is_continuous() -> None:
-    bounded = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
-    continuous = plan('--start', 'earliest', store=resumable(at('10:00:00')))
+@pytest.mark.parametrize('start', ['latest', 'earliest', '2026-11-23T09:00:00Z'])
+def test_an_explicit_start_is_that_of_a_new_output_a_service_goes_on(start: str) -> None:
+    made = plan('--start', start, store=resumable(at('10:00:00')))
 
-    assert (bounded.anchor, bounded.moves_anchor) == (None, False)
-    assert continuous.anchor == Anchor(at('08:15:00'), at('08:15:00'), {}, settings())
-    assert continuous.moves_anchor
+    assert (made.start_ms, len(made.cursors), made.anchor, made.moves_anchor) == (at('10:00:00'), 2, None, True)
+    assert made.notes == (
+        f'--start={start} counts for a new output only: going on from 2026-11-23T10:00:00Z',)
+
+
+def test_a_service_with_a_start_of_its_own_is_told_of_a_gap_and_skips_it_as_one_without() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    assert refusal('--start', 'latest', created={'app': OLD}, store=store).startswith(f'--start=resume: {LOST}')
+    made = plan('--start', 'latest', '--on_gap', 'skip', created={'app': OLD}, store=store)
+    assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',
+                          '--start=latest counts for a new output only: going on from 2026-11-22T10:25:00Z')
+
+
+def test_a_bounded_run_with_a_start_of_its_own_leaves_resume_alone() -> None:
+    made = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
+
+    assert (made.anchor, made.moves_anchor, made.notes) == (None, False, ())
+
+
+@pytest.mark.parametrize('stop', [[], ['--stop', 'now']])
+@pytest.mark.parametrize(('start', 'begins'), [
+    ('earliest', at('08:15:00')), ('2026-11-23T09:00:00Z', at('09:00:00'))])
+def test_starting_over_moves_resume_whether_bounded_or_not(start: str, begins: int, stop: list[str]) -> None:
+    made = plan('--start', start, '--start_over', *stop, store=resumable(at('10:00:00')))
+
+    assert (made.start_ms, made.cursors, made.moves_anchor) == (begins, (), True)
+    assert made.anchor == Anchor(begins, begins, {}, settings())
+    assert made.notes == (f'starting over: resume.json is at {iso(begins)}, no longer at 2026-11-23T10:00:00Z; leave '
+                          '--start_over out from now on, or each run starts over',)
+
+
+def test_starting_over_at_the_tip_skips_what_is_between_on_purpose() -> None:
+    assert plan('--start', 'latest', '--start_over', store=resumable(at('10:00:00'))).start_ms == at('10:15:00')
+
+
+def test_an_output_without_resume_may_start_over_too() -> None:
+    assert plan('--start', 'earliest', '--start_over').anchor == Anchor(at('08:15:00'), at('08:15:00'), {}, settings())
+
+
+AGAIN = YOUNG + HOUR
+MADE_AGAIN = ('--stream app: was created at 2026-11-23T09:17:19.766Z, but resume.json goes on in one created at '
+              '2026-11-23T08:17:19.766Z: its positions mean nothing here; start over with --start=earliest '
+              '--start_over, or write to another --output')
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'earliest'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', 'latest'], ['--start', '2026-11-23T09:20:00Z', '--stop', 'now']])
+def test_a_stream_made_again_is_refused_in_every_run_until_one_starts_over(args: list[str]) -> None:
+    store = resumable(at('09:00:00'))
+
+    assert refusal(*args, store=store, created={'app': AGAIN}) == MADE_AGAIN
+    made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
+    assert made.anchor == Anchor(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
+
+
+def committed(store: MemoryStore, *clocks: str, created: dict[str, int] | None = None, args: tuple[str, ...] = (),
+              flush_ms: int = 300_000) -> MemoryStore:
+    """Put manifests of the windows that begin at those times."""
+    for clock in clocks:
+        known = settings(*args, created=created)
+        write_manifest(store, make_manifest(at(clock), flush_ms, add_up(balanced()), known))
+    return store
+
+
+def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_of_the_new_one() -> None:
+    store = committed(resumable(at('09:25:00')), '09:15:00', '09:20:00')
+
+    made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
+
+    assert times(made) == (at('09:25:00'), -1, at('09:15:00'))  # what came before goes into the first open window
+    assert made.notes[0] == 'windows up to 2026-11-23T09:25:00Z stay as they are: they hold what the former stream held'
+    assert made.anchor is not None
+    write_anchor(store, made.anchor)
+    assert times(plan(store=store, created={'app': AGAIN})) == times(made)
+
+
+def test_of_several_streams_one_made_again_the_others_go_on_behind_what_is_committed() -> None:
+    before, now = {'app': YOUNG, 'b': YOUNG}, {'app': YOUNG, 'b': AGAIN}
+    store = committed(resumable(at('09:10:00'), **before), '09:00:00', '09:05:00', created=before)
+    args = ['--stream', 'app', '--stream', 'b', '--start', 'earliest', '--start_over']
+
+    made = plan(*args, store=store, created=now)
+
+    assert times(made) == (at('09:10:00'), -1, at('09:10:00'))
+    assert times(plan(*args, '--flush_interval_s', '900', store=store, created=now)) == (
+        at('09:15:00'), -1, at('09:10:00'))
+    assert plan(*args, '--replace', store=store, created=now).start_ms == at('08:15:00')
+
+
+def test_a_start_over_at_a_time_does_not_take_windows_from_the_former_stream() -> None:
+    store = committed(resumable(at('09:25:00')), '09:15:00', '09:20:00')
+    args = ['--start', '2026-11-23T09:15:00Z', '--start_over']
+
+    assert refusal(*args, store=store, created={'app': AGAIN}) == (
+        'window 2026-11-23T09:15:00Z is committed with other settings (--stream: was app created at '
+        '2026-11-23T08:17:19.766Z, is app created at 2026-11-23T09:17:19.766Z), and holds what the former stream held: '
+        'begin after it with --start=2026-11-23T09:25:00Z --start_over')
+    args[1] = '2026-11-23T09:25:00Z'
+    assert plan(*args, store=store, created={'app': AGAIN}).start_ms == at('09:25:00')
+
+
+OTHER_APP = {'app': YOUNG, 'other': YOUNG}
+
+
+@pytest.mark.parametrize(('streams', 'named'), [
+    (['other'], 'was app, is other'), (['app', 'other'], 'was app, is app other'),
+    (['web=app'], 'was app, is web=app')])
+@pytest.mark.parametrize('replace', [[], ['--replace']])
+def test_a_replay_of_other_streams_leaves_no_window_in_the_way_of_the_outputs_own_job(
+        streams: list[str], named: str, replace: list[str]) -> None:
+    args = [word for stream in streams for word in ('--stream', stream)]
+    store = committed(resumable(at('10:00:00')), '09:55:00')
+
+    assert refusal(*args, '--start', '2026-11-23T10:00:00Z', '--stop', 'now', *replace, store=store,
+                   created=OTHER_APP) == (
+        f'--stream: {named}: resume.json goes on at 2026-11-23T10:00:00Z with the former, and windows of this run '
+        'would be in its way; keep to it, or write to another --output')
+
+
+def test_a_replay_with_another_placement_writes_committed_windows_again_and_no_others() -> None:
+    store = committed(resumable(at('10:00:00')), '09:00:00', '09:05:00')
+    two = ['--output_shards', '2', '--start', '2026-11-23T09:00:00Z', '--stop']
+
+    assert 'give --replace to write it again' in refusal(*two, '2026-11-23T09:10:00Z', store=store)
+    assert refusal(*two, '2026-11-23T09:15:00Z', store=store) == (
+        '--output_shards: was 1, is 2: resume.json goes on with the former, and not every window from '
+        '2026-11-23T09:00:00Z to 2026-11-23T09:15:00Z is committed; keep to it, give --replace, or write to another '
+        '--output')
+    assert plan(*two, '2026-11-23T09:15:00Z', '--replace', store=store).moves_anchor is False
+    assert '--output_shards: was 1, is 2: resume.json goes on at' in refusal(*two, 'now', '--replace', store=store)
+
+
+def test_a_replay_with_the_former_placement_is_a_check_of_windows_that_have_it() -> None:
+    store = committed(resumable(at('10:00:00')), '09:00:00', args=('--output_shards', '2'))
+
+    assert plan('--output_shards', '2', '--start', '2026-11-23T09:00:00Z', '--stop', '2026-11-23T09:05:00Z',
+                store=store).stop_ms == at('09:05:00')
+
+
+def test_an_output_that_lost_resume_is_not_given_to_other_streams() -> None:
+    store = committed(MemoryStore(), '09:00:00', '09:05:00')
+    store['manifests/year=2026/month=12/notes.txt'] = b''
+    args = ['--stream', 'other', '--start']
+
+    assert refusal(*args, 'latest', store=store, created=OTHER_APP) == (
+        '--stream: was app, is other: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are '
+        'committed from the former; put it back, write to another --output, or begin after them with '
+        '--start=2026-11-23T09:10:00Z --start_over')
+    assert plan(*args, '2026-11-23T09:10:00Z', '--start_over', store=store, created=OTHER_APP).moves_anchor
+
+
+def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
+    store = committed(MemoryStore(), '09:00:00', '09:05:00')
+
+    assert refusal('--start', 'latest', store=store) == (
+        '--start=latest: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are committed; '
+        'put it back, or go on after the last window before which none is missing: --start=2026-11-23T09:10:00Z, if '
+        'none is')
+    assert plan('--start', '2026-11-23T09:10:00Z', store=store).anchor == Anchor(
+        at('09:10:00'), at('09:10:00'), {}, settings())
+    assert plan(store=store).start_ms == at('08:15:00')
 
 
 def test_earliest_of_an_old_stream_is_the_first_whole_window_past_the_horizon() -> None:
@@ -296,11 +456,12 @@ def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced()
     store = resumable(at('10:00:00'))
     write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
     args = ['--start', '2026-11-23T09:00:00Z', '--rename', 'none']
+    over = [*args, '--start_over']
 
-    assert 'window 2026-11-23T09:00:00Z is committed with other settings' in refusal(*args, store=store)
+    assert 'window 2026-11-23T09:00:00Z is committed with other settings' in refusal(*over, store=store)
     assert 'window 2026-11-23T09:00:00Z is committed' in refusal(*args, '--stop', 'now', store=store)
     assert plan(*args, '--stop', '2026-11-23T09:00:00Z', '--start', '2026-11-23T08:00:00Z', store=store).start_ms
-    assert plan(*args, '--replace', store=store).start_ms == at('09:00:00')
+    assert plan(*over, '--replace', store=store).start_ms == at('09:00:00')
 
 
 def test_a_resume_with_other_settings_looks_for_what_the_former_run_left_and_notes_its_own() -> None:
@@ -332,7 +493,8 @@ def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
 
 @pytest.mark.parametrize(('args', 'end'), [
     (['--stop', 'now', '--replace'], at('10:00:00')),  # beyond are the windows of the run that moves resume.json
-    (['--stop', '2026-11-23T09:30:00Z', '--replace'], at('09:30:00')), (['--replace'], at('11:00:00') + DAY)])
+    (['--stop', '2026-11-23T09:30:00Z', '--replace'], at('09:30:00')),
+    (['--start_over', '--replace'], at('11:00:00') + DAY)])
 def test_a_run_that_replaces_looks_for_leftovers_in_its_own_windows(args: list[str], end: int) -> None:
     made = plan('--start', '2026-11-23T09:00:00Z', *args, store=resumable(at('10:00:00')))
 
@@ -359,7 +521,8 @@ def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> Non
     store = resumable(at('10:00:00'))
     write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
 
-    made = plan('--start', '2026-11-23T09:00:00Z', '--flush_interval_s', '900', '--replace', store=store)
+    made = plan('--start', '2026-11-23T09:00:00Z', '--start_over', '--flush_interval_s', '900', '--replace',
+                store=store)
 
     assert times(made) == (at('09:00:00'), -1, at('09:00:00'))
 

@@ -94,8 +94,8 @@ def test_a_stream_that_was_made_again_is_refused_whatever_is_given(new_layout: b
 
     assert refusal(check_resume, anchor(settings()), again, new_layout) == (
         '--stream app: was created at 2023-11-14T22:14:20Z, but resume.json goes on in one created at '
-        '2023-11-14T22:13:20Z: its positions mean nothing here; start anew with --start=earliest, or write to another '
-        '--output')
+        '2023-11-14T22:13:20Z: its positions mean nothing here; start over with --start=earliest --start_over, or '
+        'write to another --output')
 
 
 def test_committed_windows_of_equal_settings_may_be_written_again() -> None:

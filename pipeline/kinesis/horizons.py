@@ -68,7 +68,8 @@ class Horizons:
         about = self._calls.summary(stream.address)
         if about.created_ms != stream.created_ms:
             raise ReadError(f'stream {name} was created at {iso(about.created_ms)}, not {iso(stream.created_ms)}: it '
-                            'was deleted and made again; start a new --output, or at a time with --replace')
+                            'was deleted and made again; start over with --start=earliest --start_over, or write to '
+                            'another --output')
         self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
         self._asked_s[name] = self._pace.clock()
         return self._streams[name], about.now_ms

@@ -79,7 +79,7 @@ def test_a_stream_of_another_creation_is_refused() -> None:
     fake.make_again()
 
     with pytest.raises(ReadError, match='stream events was created at 2027-01-15T08:00:01Z, not 2027-01-15T08:00:00Z: '
-                                        'it was deleted and made again; start a new --output'):
+                                        'it was deleted and made again; start over with --start=earliest --start_over'):
         horizons.check(CURSOR, START_MS)
 
 
