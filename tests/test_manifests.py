@@ -12,6 +12,7 @@ from pipeline.manifests import (
     advance_anchor,
     anchor_after,
     follow,
+    last_manifest,
     make_manifest,
     manifests_between,
     read_anchor,
@@ -73,6 +74,15 @@ def test_manifests_are_found_by_window_over_the_end_of_the_day(start: int, end: 
     found = manifests_between(store_with(0, 1, 2, 3), START + start * FLUSH_MS, START + end * FLUSH_MS)
 
     assert [(manifest['window_ms'] - START) // FLUSH_MS for manifest in found] == places
+
+
+def test_the_last_manifest_is_found_among_all() -> None:
+    store = store_with(0, 1, 2, 3)
+    for path in (f'{PATH}.tmp', 'manifests/notes.json', 'manifests/year=2027/README'):
+        store[path] = b''
+
+    assert last_manifest(store) == manifest_of(START + 3 * FLUSH_MS)
+    assert last_manifest(MemoryStore()) is None
 
 
 def test_no_resume_is_not_the_same_as_a_damaged_one() -> None:

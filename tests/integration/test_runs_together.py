@@ -148,5 +148,5 @@ def test_a_resume_of_another_prefix_is_refused_where_the_stream_is_another(lake:
 
     refusal = lake.run('other', '--start', 'resume', '--stop', 'now', code=2)
 
-    assert 'its positions mean nothing here; start anew with --start=earliest' in refusal
+    assert 'its positions mean nothing here; start over with --start=earliest' in refusal
     assert lake.objects('other') == {}

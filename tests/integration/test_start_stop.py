@@ -1,15 +1,16 @@
 """Where a job begins and how it goes on, on a Kinesis server that others wrote."""
 from __future__ import annotations
 
+import json
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs, kill
+from tests.integration.jobs import FLUSH_MS, Jobs, end, kill
 from tests.integration.outputs import Folder
 from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
@@ -74,7 +75,7 @@ def test_latest_leaves_what_was_there_and_is_not_moved_by_a_crash_before_the_fir
     time.sleep(1.1)
 
     killed = jobs.start('job', '--start', 'latest')
-    _wait_for(tmp_path / 'job/resume.json')
+    _wait_for(lambda: (tmp_path / 'job/resume.json').exists())
     kill(killed)
     stream.put_for(2)
     jobs.run('job', '--start', 'resume', '--stop', 'now')
@@ -82,7 +83,49 @@ def test_latest_leaves_what_was_there_and_is_not_moved_by_a_crash_before_the_fir
     assert set(jobs.backup('job')) == set(stream.backup()) - old
 
 
-def test_a_stream_made_again_under_the_same_name_is_refused(
+def test_a_service_that_begins_at_the_tip_goes_on_where_it_was_killed_and_says_so(
+        endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
+    stream = Stream(kinesis, 'service', 2)
+    jobs = jobs_on(endpoint, stream, tmp_path)
+    stream.put()
+    old = set(stream.backup())
+    time.sleep(1.1)
+    service = jobs.start('job', '--start', 'latest')
+    _wait_for(lambda: (tmp_path / 'job/resume.json').exists())
+    kill(service)
+    stream.put_for(2)
+
+    service = jobs.start('job', '--start', 'latest')
+    try:
+        _wait_for(lambda: len(jobs.backup('job')) >= len(stream.puts) - len(old))
+    finally:
+        printed = end(service)
+
+    assert '--start=latest counts for a new output only: going on from 20' in printed
+    assert set(jobs.backup('job')) == set(stream.backup()) - old
+
+
+def test_a_bounded_run_of_another_stream_is_refused_and_the_outputs_own_job_goes_on(
+        endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
+    own, other = Stream(kinesis, 'own', 1), Stream(kinesis, 'other', 1)
+    jobs = jobs_on(endpoint, own, tmp_path)
+    own.put_for(2)
+    jobs.run('job', '--start', 'earliest', '--stop', 'now')
+    before = jobs.output.tags('job')
+    other.put_for(2)
+    start = json.loads(jobs.get('job', 'resume.json'))['end']
+
+    for replace in ([], ['--replace']):
+        refusal = jobs_on(endpoint, other, tmp_path).run('job', '--start', start, '--stop', 'now', *replace, code=2)
+
+        assert '--stream: was own, is other: resume.json goes on at' in refusal
+        assert jobs.output.tags('job') == before
+    own.put_for(2)
+    jobs.run('job', '--stop', 'now')
+    assert jobs.backup('job') == own.backup()
+
+
+def test_a_stream_made_again_under_the_same_name_is_refused_until_a_run_starts_over(
         endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
     stream = Stream(kinesis, 'again', 1)
     jobs = jobs_on(endpoint, stream, tmp_path)
@@ -91,13 +134,25 @@ def test_a_stream_made_again_under_the_same_name_is_refused(
     before = jobs.output.tags('job')
     kinesis.delete_stream(StreamName='again')
     kinesis.get_waiter('stream_not_exists').wait(StreamName='again', WaiterConfig={'Delay': 1, 'MaxAttempts': 60})
-    Stream(kinesis, 'again', 1).put()
+    again = Stream(kinesis, 'again', 1)
+    again.put()
 
-    refusal = jobs.run('job', '--start', 'resume', code=2)
+    for start in (['--start', 'resume'], ['--start', 'earliest', '--stop', 'now']):
+        refusal = jobs.run('job', *start, code=2)
 
-    assert 'pipeline: error: --stream again: was created at' in refusal
-    assert 'start anew with --start=earliest' in refusal
-    assert jobs.output.tags('job') == before
+        assert 'pipeline: error: --stream again: was created at' in refusal
+        assert 'start over with --start=earliest --start_over' in refusal
+        assert jobs.output.tags('job') == before
+    time.sleep(1.1)
+    report = jobs.run('job', '--start', 'earliest', '--start_over', '--stop', 'now')
+    again.put_for(2)
+    jobs.run('job', '--stop', 'now')
+
+    assert 'starting over: resume.json is at ' in report
+    after = jobs.output.tags('job')
+    assert {key: after[key] for key in before if key != 'resume.json'} == {
+        key: tag for key, tag in before.items() if key != 'resume.json'}
+    assert set(jobs.backup('job')) == set(stream.backup()) | set(again.backup())
 
 
 def test_a_start_after_the_clock_of_kinesis_is_refused(
@@ -138,8 +193,8 @@ def arrivals_of(stream: Stream) -> dict[tuple[str, str], int]:
     return found
 
 
-def _wait_for(path: pathlib.Path) -> None:
+def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not path.exists():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
