@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from pipeline.collector import relax_collector
 from pipeline.options import Options, parse_options
+from pipeline.progress import PROGRESS
 
 #: As shells show a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -66,20 +67,28 @@ def _run(options: Options) -> int:
     try:
         with _quiet_beam(options):
             for line in run(options):
-                _say(line)
+                _say(_fitting(line, options))
     except RunRefused as error:
         return _failed(str(error), REFUSED)
     except NoRegionError:
         return _failed(NO_REGION, REFUSED)
     except (Incomplete, PipelineFailed) as error:
-        return _failed(str(error), FAILED)
+        return _failed(_fitting(str(error), options), FAILED)
     except Exception as error:
         reason = reason_of(error)
         if reason is None:
             traceback.print_exc()
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
-        return _failed(reason, FAILED)
+        return _failed(_fitting(reason, options), FAILED)
     return 0
+
+
+def _fitting(line: str, options: Options) -> str:
+    """Fit the advice of a line to this run: --start=resume neither goes on with a replay nor goes with --start_over.
+    """
+    if PROGRESS.replays:
+        return line.replace('go on with --start=resume', 'run the same command again')
+    return line.replace('--start=resume', '--start=resume, without --start_over') if options.start_over else line
 
 
 def _say(line: str) -> None:
@@ -139,5 +148,6 @@ def _in_this_process(options: Options) -> bool:
 def _ended(options: Options) -> int:
     clear = '\r\033[K' if os.isatty(2) else ''
     # Not print: the signal may have come in the middle of one.
-    os.write(2, f'{clear}pipeline: ended; what is committed stays, go on with --start=resume\n'.encode())
+    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options)
+    os.write(2, f'{clear}{line}\n'.encode())
     return 0 if options.stop is None else INTERRUPTED

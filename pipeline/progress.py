@@ -12,11 +12,15 @@ EVERY_S = 1.0
 
 @dataclasses.dataclass
 class Progress:
-    """Running totals of this process; approximate where a runner does work over, which is fine for a progress line."""
+    """Running totals of this process; approximate where a runner does work over, which is fine for a progress line.
+
+    `replays` says that the run leaves resume.json alone.
+    """
 
     records: int = 0
     windows: int = 0
     behind_ms: dict[str, int] = dataclasses.field(default_factory=dict)
+    replays: bool = False
 
     def line(self) -> str:
         """Say it in one line: `12,345 records read, 3.2 s behind the tip, 7 windows committed`."""

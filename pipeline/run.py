@@ -17,7 +17,7 @@ from pipeline.manifests import ManifestError, write_anchor
 from pipeline.options import Options
 from pipeline.outputs import check_outputs, outputs_of
 from pipeline.plan import Plan, make_plan
-from pipeline.progress import ProgressLine
+from pipeline.progress import PROGRESS, ProgressLine
 from pipeline.report import sum_up
 from pipeline.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
 from pipeline.settings import RunRefused, former_layout
@@ -48,6 +48,7 @@ def run(options: Options) -> Iterator[str]:
         yield f'nothing to do yet: reading goes on at {iso(plan.start_ms)}, and --stop is {iso(plan.stop_ms)}'
         return
     check_runner(options, built)
+    PROGRESS.replays = not plan.moves_anchor
     if not runs_dry(built):
         yield from _prepare(options, plan, store)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
