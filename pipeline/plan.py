@@ -123,9 +123,9 @@ def _notes(options: Options, anchor: Anchor | None, start: Start, resumes: bool)
         told = iso(options.start) if isinstance(options.start, int) else options.start
         notes.append(f'--start={told} counts for a new output only: going on from {iso(start.ms)}')
     if options.start_over:
-        was = f', no longer at {iso(anchor.end_ms)}' if anchor else ''
-        notes.append(f'starting over: resume.json is at {iso(start.ms)}{was}; leave --start_over out from now on, or '
-                     'each run starts over')
+        was = f', resume.json was at {iso(anchor.end_ms)}' if anchor else ''
+        notes.append(f'starting over at {iso(start.ms)}{was}: leave --start_over out from now on, or each run starts '
+                     'over')
     return tuple(filter(None, notes))
 
 

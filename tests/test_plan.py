@@ -208,7 +208,7 @@ def test_starting_over_moves_resume_whether_bounded_or_not(start: str, begins: i
 
     assert (made.start_ms, made.cursors, made.moves_anchor) == (begins, (), True)
     assert made.anchor == Anchor(begins, begins, {}, settings())
-    assert made.notes == (f'starting over: resume.json is at {iso(begins)}, no longer at 2026-11-23T10:00:00Z; leave '
+    assert made.notes == (f'starting over at {iso(begins)}, resume.json was at 2026-11-23T10:00:00Z: leave '
                           '--start_over out from now on, or each run starts over',)
 
 
