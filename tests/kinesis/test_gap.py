@@ -51,7 +51,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> FakeKinesis:
     return fake
 
 
-def options_of(output: pathlib.Path, **changes: str) -> Options:
+def options_of(output: pathlib.Path, **changes: str | bool) -> Options:
     options = parse_options(['--stream', 'events', '--output', str(output), '--flush_interval_s', '3600',
                              '--stop', 'now', '--aws_region', 'eu-west-1', '--compression', 'none'])
     return dataclasses.replace(options, **changes)  # type: ignore[arg-type]
@@ -70,10 +70,12 @@ def test_a_gap_in_mid_run_fails_and_writes_nothing_of_the_windows_that_it_cuts(
     assert not list(tmp_path.glob('manifests/**/*.json'))
 
 
+@pytest.mark.parametrize('start', [{}, {'start': 'earliest', 'start_over': True}], ids=['resume', 'start over'])
 def test_a_gap_in_mid_run_is_skipped_to_the_first_whole_window_and_the_report_says_what_is_lost(
-        stream: FakeKinesis, tmp_path: pathlib.Path) -> None:
-    printed = list(run(options_of(tmp_path, on_gap='skip')))
+        stream: FakeKinesis, tmp_path: pathlib.Path, start: dict[str, str | bool]) -> None:
+    printed = list(run(options_of(tmp_path, on_gap='skip', **start)))
 
     assert printed[1] == 'retention ran ahead of reading: going on after what is lost'
     assert lines_of(tmp_path) == [b'{"a":"kept"}']
     assert 'is lost in part: went on at' in printed[-1]
+    assert 'starting over' not in printed[-1]
