@@ -91,10 +91,13 @@ def _flushing(parser: ArgumentParser) -> None:
 
 def _naming(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('names and partitions').add_argument
+    field = matching(r'(?s)\S(.{0,1022}\S)?', 'the name of a field, 1 to 1024 characters without outer spaces')
     add('--rename', type=read_rename, default=CONVENTION_ONLY, metavar='FILE',
         help='JSON or YAML file, flattened name to new name, or to null to drop the field; or the word none: leave all '
              'names as they are (default: the convention alone, snake_case)')
-    field = matching(r'(?s)\S(.{0,1022}\S)?', 'the name of a field, 1 to 1024 characters without outer spaces')
+    add('--json_field', dest='json_fields', type=field, action='append', metavar='NAME', default=[],
+        help='top-level field that holds JSON text, however it is spelt: eventValue is event_value; repeatable '
+             '(default: event_value)')
     add('--platform_field', type=field, default='platform', metavar='NAME',
         help='field, after renaming, that says the platform (default: %(default)s)')
     add('--time_field', type=field, default='event_time', metavar='NAME',

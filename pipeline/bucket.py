@@ -17,6 +17,8 @@ from pipeline.kinesis.folding import Batch
 from pipeline.layout import Layout
 from pipeline.windows import timestamp_of
 from transforms import Failure, Origin, Record, encode_event, encode_failure, encode_raw
+from transforms.batching import failures_of
+from transforms.limits import line_budget, malformed
 
 KeyedChunk = tuple[bytes, bytes]
 
@@ -42,37 +44,47 @@ class _Bucketing(beam.DoFn):  # type: ignore[misc]
 
 
 class _BucketEvents(_Bucketing):
-    def process(self, element: Record) -> Iterator[KeyedChunk]:
+    def process(self, element: Record) -> Iterator[Any]:
         yield from self._add(element)
 
     @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
-    def process_batch(self, batch: list[Record]) -> Iterator[KeyedChunk]:
+    def process_batch(self, batch: list[Record]) -> Iterator[Any]:
         for record in batch:
             yield from self._add(record)
 
-    def _add(self, record: Record) -> Iterator[KeyedChunk]:
+    def _add(self, record: Record) -> Iterator[Any]:
         layout, origin, buckets = self._layout, record.origin, self._buckets
-        unread, name = 0, layout.name(origin)
+        counts, name = buckets.counts[origin.window_ms], layout.name(origin)
+        left, refused = line_budget(len(record.data)), {}
         for place, event in enumerate(record.documents):
+            line = encode_event(event)
+            left -= len(line) + 1
+            if left < 0:
+                refused[record.indices[place]] = malformed('output-too-large')
+                continue
             dropped = record.dropped[place] if record.dropped else {}
             hour_ms = None
             if layout.partition_time == 'event':
                 hour_ms = layout.hour_of(event, dropped, origin)
-                unread += hour_ms is None
+                if hour_ms is None:
+                    counts['hours_of_arrival'] += 1
+                    counts['unreadable_times'] += layout.says_time(event, dropped)
             path = layout.event(event, dropped, origin, hour_ms, name)
-            yield from buckets.add(path, origin, record.indices[place], encode_event(event))
-        count_record(buckets.counts[origin.window_ms], record, unread)
+            yield from buckets.add(path, origin, record.indices[place], line)
+        count_record(counts, record, len(refused))
+        if refused:
+            for failed in failures_of(record, 'encode', refused):
+                yield beam.pvalue.TaggedOutput('malformed', failed)
 
 
-def count_record(counts: collections.Counter[str], record: Record, unread: int) -> None:
+def count_record(counts: collections.Counter[str], record: Record, refused: int) -> None:
     """Count a record for the accounts: whole Kinesis records by their first sub-record, documents found and left."""
     counts['records'] += record.origin.sub_sequence == 0
     counts['user_records'] += 1
     counts['with_documents' if record.found else 'malformed' if record.broken else 'empty'] += 1
     counts['documents'] += record.found
-    counts['lines'] += len(record.documents)
+    counts['lines'] += len(record.documents) - refused
     counts['fragments'] += record.broken
-    counts['hours_of_arrival'] += unread
 
 
 class _BucketFailures(_Bucketing):
@@ -97,8 +109,9 @@ class _BucketBackup(_Bucketing):
 class WindowByHour(beam.PTransform):  # type: ignore[misc]
     """Key lines by event hour, platform, part and output shard, in flush windows.
 
-    `what` is `events` (PCollection[Record]), `errors` (PCollection[Failure]) or `backup` (PCollection[Batch]). Gives
-    `.chunks`, PCollection[tuple[bytes, bytes]] of object path and chunk, windowed, and `.ledger`, PCollection[bytes].
+    `what` is `events` (PCollection[Record]), `errors` (PCollection[Failure]) or `backup` (PCollection[Batch]). Returns
+    `.chunks`, PCollection[tuple[bytes, bytes]] of object path and chunk, windowed; `.ledger`, PCollection[bytes]; and
+    `.malformed`, PCollection[Failure]: events whose lines make those of their record too large.
     """
 
     layout: Layout
@@ -107,9 +120,11 @@ class WindowByHour(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, pcoll: beam.PCollection) -> Any:
         bucketing = {'events': _BucketEvents, 'errors': _BucketFailures, 'backup': _BucketBackup}[self.what]
-        bucketed = pcoll | 'Bucket' >> beam.ParDo(bucketing(self.layout)).with_outputs('ledger', main='chunks')
+        bucketed = pcoll | 'Bucket' >> beam.ParDo(bucketing(self.layout)).with_outputs(
+            'ledger', 'malformed', main='chunks')
         chunks = bucketed.chunks | 'Typed' >> beam.Map(_same).with_output_types(tuple[bytes, bytes])
-        return Bucketed(chunks | 'Window' >> beam.WindowInto(FixedWindows(self.flush_ms / 1000)), bucketed.ledger)
+        return Bucketed(chunks | 'Window' >> beam.WindowInto(FixedWindows(self.flush_ms / 1000)), bucketed.ledger,
+                        bucketed.malformed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +133,7 @@ class Bucketed:
 
     chunks: beam.PCollection
     ledger: beam.PCollection
+    malformed: beam.PCollection
 
 
 def _same(element: KeyedChunk) -> KeyedChunk:

@@ -127,7 +127,8 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
 
     def _count(self, ledger: Ledger) -> None:
         total = ledger.totals()
-        counts = {name: total[name] for name in ('records', 'documents', 'lines', 'document_errors', 'fragments')}
+        counts = {name: total[name] for name in ('records', 'documents', 'lines', 'document_errors', 'fragments',
+                                               'unreadable_times')}
         for name, count in {'windows': 1, 'objects': len(ledger.objects), **counts}.items():
             if count:
                 Metrics.counter('commit', name).inc(count)

@@ -92,4 +92,4 @@ def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
                     options.partition_time)
     commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
                             plan.moves_anchor, options.moved)
-    return Job(read, readers, options.rules, layout, stores, commit)
+    return Job(read, readers, options.rules, layout, stores, commit, options.json_fields)

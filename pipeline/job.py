@@ -12,7 +12,7 @@ from pipeline.kinesis.settings import ReadSettings
 from pipeline.layout import Layout
 from pipeline.stores import Store
 from pipeline.write import WriteObjects
-from transforms import FlattenEvents, ParseEvents, RenameFields, Rules, SplitRecords
+from transforms import EVENT_VALUE, FlattenEvents, JsonFields, ParseEvents, RenameFields, Rules, SplitRecords
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Job:
     layout: Layout
     stores: Mapping[str, Store]
     commit: CommitSettings
+    json_fields: JsonFields = EVENT_VALUE
 
 
 def build_job(pipeline: beam.Pipeline, job: Job) -> None:
@@ -35,7 +36,7 @@ def build_job(pipeline: beam.Pipeline, job: Job) -> None:
     # {'eventName': 'Install', 'event_value': '{"k":[1]}'}, {'eventName': 'View'}
     split = kinesis.records | 'SplitRecords' >> SplitRecords()
     # {'eventName': 'Install', 'event_value': {'k': [1]}}
-    parsed = split.records | 'ParseEvents' >> ParseEvents()
+    parsed = split.records | 'ParseEvents' >> ParseEvents(job.json_fields)
     # {'eventName': 'Install', 'event_value_k_0': 1}
     flat = parsed.records | 'FlattenEvents' >> FlattenEvents()
     # {'event_name': 'Install', 'event_value_k_0': 1}
@@ -43,8 +44,8 @@ def build_job(pipeline: beam.Pipeline, job: Job) -> None:
     # (b'events/year=2022/month=06/day=21/hour=00/platform=ios/2026...json.gz', b'...{"event_name":"Install",...}\n')
     events = renamed.records | 'WindowByHour' >> WindowByHour(job.layout, flush_ms, 'events')
 
-    malformed = ((kinesis.malformed, split.malformed, parsed.malformed, flat.malformed, renamed.malformed)
-                 | 'CollectMalformed' >> beam.Flatten())
+    malformed = ((kinesis.malformed, split.malformed, parsed.malformed, flat.malformed, renamed.malformed,
+                  events.malformed) | 'CollectMalformed' >> beam.Flatten())
     buckets = [events, malformed | 'WindowErrors' >> WindowByHour(job.layout, flush_ms, 'errors')]
     if job.commit.backup:
         buckets.append(kinesis.batches | 'WindowBackup' >> WindowByHour(job.layout, flush_ms, 'backup'))

@@ -5,7 +5,7 @@ import dataclasses
 
 from pipeline.paths import backup_path, error_path, event_path, object_name, output_shard
 from pipeline.windows import HOUR_MS, align_down
-from transforms import Document, Origin, event_hour_ms, platform_of
+from transforms import Document, Origin, event_hour_ms, is_time_given, platform_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Layout:
     def hour_of(self, event: Document, dropped: Document, origin: Origin) -> int | None:
         """Give the hour (epoch ms) that the event says, None where it is that of arrival for want of a readable one."""
         return event_hour_ms(_field(event, dropped, self.time_field), origin.arrival_ms)
+
+    def says_time(self, event: Document, dropped: Document) -> bool:
+        """Return whether the event has anything in its time field."""
+        return is_time_given(_field(event, dropped, self.time_field))
 
     def event(self, event: Document, dropped: Document, origin: Origin, hour_ms: int | None, name: str) -> str:
         """Place an event in an object of that name; `hour_ms` None: by the hour of its arrival."""

@@ -53,6 +53,7 @@ class Ledger:
             'errors': dict(sorted(errors.items())),
             'backup': counts['backup'],
             'hours_of_arrival': counts['hours_of_arrival'],
+            'unreadable_times': counts['unreadable_times'],
         }
 
 

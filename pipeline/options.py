@@ -14,6 +14,7 @@ from pipeline.streams import Stream, check_streams
 from pipeline.values import Refused, shown
 
 if TYPE_CHECKING:
+    from transforms.parse import JsonFields
     from transforms.rules import Rules
 
 __all__ = ['Options', 'Stream', 'parse_options']
@@ -42,6 +43,7 @@ class Options:
     output_shards: int
     readers: int | None
     compression: str
+    json_fields: JsonFields
     rules: Rules
     platform_field: str
     time_field: str
@@ -112,11 +114,13 @@ def _options(parser: ArgumentParser, args: argparse.Namespace, left: list[str]) 
 
 def _built(args: argparse.Namespace, left: list[str]) -> Options:
     import_beam()
+    from transforms.parse import EVENT_VALUE, JsonFields
     rules = rules_of(args.rename)
     for name in ('platform_field', 'time_field'):
         _check_field(name, getattr(args, name), rules)
     values = {name: value for name, value in vars(args).items() if name in Options.__dataclass_fields__}
     values.update(streams=tuple(args.streams), backup=not args.no_backup, rules=rules,
+                  json_fields=JsonFields(tuple(args.json_fields)) if args.json_fields else EVENT_VALUE,
                   runner=_runner(args), beam_args=tuple(_beam_args(args, left)))
     return Options(**values)
 

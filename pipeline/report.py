@@ -9,7 +9,7 @@ from pipeline.manifests import manifests_between
 from pipeline.stores import Store
 from pipeline.windows import iso
 
-_COUNTS = ('records', 'bytes', 'documents', 'lines', 'empty')
+_COUNTS = ('records', 'bytes', 'documents', 'lines', 'empty', 'hours_of_arrival', 'unreadable_times')
 
 
 @dataclasses.dataclass
@@ -36,6 +36,7 @@ class Report:
         """Write it for a person, a line for each thing."""
         errors = ', '.join(f'{code} {count:,}' for code, count in sorted(self.errors.items())) or 'none'
         rate = self.counts['records'] / self.seconds if self.seconds else 0.0
+        times = self._times()
         rows = [
             ('windows', f'{self.windows:,} committed, from {iso(self.start_ms)} to {iso(self.end_ms)}'
                         + (f'; {self.missing:,} incomplete' if self.missing else '')),
@@ -44,10 +45,18 @@ class Report:
             ('documents', f'{self.counts["documents"]:,}'),
             ('lines', f'{self.counts["lines"]:,}'),
             ('errors', errors),
+            *([('times', times)] if times else []),
             ('objects', f'{self.objects:,} ({self.written:,} bytes before compression)'),
             ('time', f'{self.seconds:,.1f} s, {rate:,.0f} records/s'),
             *(('note', note) for note in self.notes)]
         return '\n'.join(f'{name:<10} {value}' for name, value in rows)
+
+    def _times(self) -> str:
+        """Say how many events are in the hour of their arrival, '' if none is."""
+        unreadable = self.counts['unreadable_times']
+        counts = {'unreadable': unreadable, 'absent': self.counts['hours_of_arrival'] - unreadable}
+        found = ', '.join(f'{count:,} {what}' for what, count in counts.items() if count)
+        return f'{found}: by the hour of arrival' if found else ''
 
 
 def sum_up(store: Store, start_ms: int, end_ms: int, flush_ms: int) -> Report:
@@ -57,6 +66,6 @@ def sum_up(store: Store, start_ms: int, end_ms: int, flush_ms: int) -> Report:
         report.windows += 1
         report.objects += len(manifest['objects'])
         report.written += sum(item['bytes'] for item in manifest['objects'])
-        report.counts.update({name: manifest['counts'][name] for name in _COUNTS})
+        report.counts.update({name: manifest['counts'].get(name, 0) for name in _COUNTS})
         report.errors.update(manifest['counts']['errors'])
     return report

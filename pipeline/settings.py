@@ -13,7 +13,7 @@ from pipeline.windows import HOUR_MS, align_up, iso
 
 #: Raised whenever the same stream and options give other objects than before.
 LAYOUT_VERSION = 1
-TRANSFORMS_VERSION = 1
+TRANSFORMS_VERSION = 2
 Settings = dict[str, Any]
 
 
@@ -31,7 +31,8 @@ def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
             'platform_field': options.platform_field, 'time_field': options.time_field,
             'streams': {stream.name: {'label': stream.label, 'created_ms': stream.created_ms}
                         for stream in sorted(streams, key=lambda stream: stream.name)}},
-        'content': {'transforms': TRANSFORMS_VERSION, 'rename': options.rules.digest()}}
+        'content': {'transforms': TRANSFORMS_VERSION, 'rename': options.rules.digest(),
+                    'json_fields': list(options.json_fields.names)}}
 
 
 def check_resume(anchor: Anchor, settings: Settings, new_layout: bool) -> int | None:
@@ -172,7 +173,7 @@ def _differences(before: Settings, now: Settings) -> Iterator[str]:
 def _all_differences(before: Settings, now: Settings) -> str:
     found = list(_differences(before['placement'], now['placement']))
     if before['content'] != now['content']:
-        found.append('--rename or the version of the transforms')
+        found.append('--rename, --json_field or the version of the transforms')
     return ', '.join(found)
 
 

@@ -13,7 +13,17 @@ from pipeline.chunks import decode_chunk, join_chunks
 from pipeline.kinesis.answers import RawRecord
 from pipeline.kinesis.folding import Batch
 from pipeline.layout import Layout
-from transforms import Failure, Origin, Record
+from transforms import (
+    Failure,
+    Origin,
+    Record,
+    encode_event,
+    flatten_event,
+    parse_event,
+    rename_fields,
+    split_record,
+)
+from transforms.limits import Limits
 
 WINDOW = 1_763_893_500_000
 HOUR = 'year=2025/month=11/day=23/hour=10'
@@ -31,11 +41,12 @@ def record(sequence: int, *platforms: str, **fields: Any) -> Record:
 
 
 class Bundle:
-    """What a DoFn gives for a bundle: chunks by path, each with its timestamp, and rows of the ledger by window."""
+    """The outputs of a DoFn for a bundle: chunks by path, rows of the ledger by window, and what is malformed."""
 
     def __init__(self, dofn: Any, elements: list[Any], batched: bool = False) -> None:
         self.chunks: dict[str, list[bytes]] = {}
         self.rows: dict[int, Any] = {}
+        self.malformed: list[Failure] = []
         dofn.start_bundle()
         outputs = [*self._during(dofn, elements, batched), *dofn.finish_bundle()]
         for output in outputs:
@@ -49,7 +60,9 @@ class Bundle:
                 yield from dofn.process(element)
 
     def _take(self, output: Any) -> None:
-        if isinstance(output, TaggedOutput):
+        if isinstance(output, TaggedOutput) and output.tag == 'malformed':
+            self.malformed.append(output.value)
+        elif isinstance(output, TaggedOutput):
             assert (output.tag, output.value.windows) == ('ledger', [GlobalWindow()])
             self.rows[output.value.timestamp.micros // 1000] = orjson.loads(output.value.value)['bucketed']
         else:
@@ -88,9 +101,46 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
 
     assert rows == {
         WINDOW: {'records': 4, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 6,
-                 'lines': 4, 'fragments': 2, 'hours_of_arrival': 3},
-        WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0,
-                           'hours_of_arrival': 0}}
+                 'lines': 4, 'fragments': 2, 'hours_of_arrival': 3, 'unreadable_times': 0},
+        WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0}}
+
+
+@pytest.mark.parametrize(('time', 'counts'), [
+    (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
+def test_times_that_cannot_be_read_are_told_from_those_that_are_not_there(
+        time: str | None, counts: tuple[int, int]) -> None:
+    rows = Bundle(_BucketEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+
+    assert (rows[WINDOW].get('hours_of_arrival', 0), rows[WINDOW].get('unreadable_times', 0)) == counts
+    arrival = Bundle(_BucketEvents(Layout(partition_time='arrival')),
+                     [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+    assert 'hours_of_arrival' not in arrival[WINDOW]
+
+
+def glued(data: bytes) -> Record:
+    """Take a record through the four transforms, none of which refuses anything of it."""
+    split, limits = split_record(data), Limits(len(data))
+    events = [rename_fields(flatten_event(parse_event(document), limits)) for document in split.documents]
+    return Record(origin(1), data, events, range(len(events)), len(events))
+
+
+@pytest.mark.parametrize('document', [
+    b'{"%s":[%s]}' % (b'k' * 70, b','.join([b'1e15'] * 20_000)),  # numbers that take 18 bytes instead of 4
+    b'{"%s":{%s}}' % (b'aB' * 60, b','.join(b'"%d":0' % key for key in range(10_000)))])  # a name that becomes longer
+def test_the_lines_of_a_record_are_held_to_their_limit_as_they_are_written(document: bytes) -> None:
+    record = glued(b'{"n":1}' + document * 9 + b'{"n":2}')
+    budget = 16 * len(record.data) + 65_536
+
+    bundle = Bundle(_BucketEvents(Layout()), [record])
+
+    lines = b''.join(bundle.objects.values())
+    refused = len(bundle.malformed)
+    assert sum(len(encode_event(event)) + 1 for event in record.documents) > budget >= len(lines)
+    assert lines.startswith(b'{"n":1}\n') and lines.count(b'\n') == 11 - refused > 1
+    assert [(item.stage, item.code, item.index) for item in bundle.malformed] == [
+        ('encode', 'output-too-large', index) for index in range(11 - refused, 11)]
+    assert bundle.malformed[-1].fragment == b'{"n":2}' and bundle.malformed[-1].offset == len(record.data) - 7
+    assert (bundle.rows[WINDOW]['documents'], bundle.rows[WINDOW]['lines']) == (11, 11 - refused)
 
 
 def test_shards_and_windows_do_not_share_a_chunk() -> None:

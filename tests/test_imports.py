@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 FILES = sorted((ROOT / 'transforms').rglob('*.py'))
 #: What happens to an event needs these and nothing that knows AWS, files, flags or clocks.
 OUTSIDE = {'apache_beam', 'msgspec', 'orjson', '__future__', 'base64', 'collections', 'dataclasses', 'datetime',
-           'functools', 'hashlib', 'json', 'pickle', 're', 'typing', 'unicodedata'}
+           'functools', 'hashlib', 'json', 'math', 'pickle', 're', 'typing', 'unicodedata'}
 
 
 def imported(file: pathlib.Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.options import Options, Stream, parse_options
-from transforms.rules import CONVENTION, Rules
+from transforms import CONVENTION, EVENT_VALUE, JsonFields, Rules
 
 BASE = ['--stream', 'events', '--output', '/lake']
 TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'
@@ -51,6 +51,7 @@ WRONG_VALUES = {
     '--on_gap ignore': 'fail or skip',
     '--platform_field ""': FIELD,
     '--time_field " event_time"': FIELD,
+    '--json_field ""': FIELD,
     '--runner SparkRunner': RUNNER,
     '--runner directrunner': RUNNER,
     '--output s3://': BUCKET,
@@ -198,10 +199,10 @@ def test_defaults() -> None:
     assert options() == Options(
         streams=(Stream('events', None, ''),), output='/lake', errors_output=None, backup_output=None, start=None,
         start_over=False, stop=None, flush_interval_s=300, flush_size_mb=64, slack_s=10, output_shards=1, readers=None,
-        compression='gzip', rules=CONVENTION, platform_field='platform', time_field='event_time',
-        partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False, aws_region=None,
-        kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None, s3_verify=None,
-        runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
+        compression='gzip', json_fields=EVENT_VALUE, rules=CONVENTION, platform_field='platform',
+        time_field='event_time', partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False,
+        aws_region=None, kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None,
+        s3_verify=None, runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
 
 
 @pytest.mark.parametrize(('line', 'values'), [
@@ -221,6 +222,7 @@ def test_defaults() -> None:
     ('--output_shards 1000 --readers 8', {'output_shards': 1000, 'readers': 8}),
     ('--compression none', {'compression': 'none'}),
     ('--rename none', {'rules': Rules(convention=False)}),
+    ('--json_field eventValue --json_field "Custom Data"', {'json_fields': JsonFields(('custom_data', 'event_value'))}),
     ('--platform_field os --time_field event_at', {'platform_field': 'os', 'time_field': 'event_at'}),
     ('--rename none --time_field "Event Time"', {'rules': Rules(convention=False), 'time_field': 'Event Time'}),
     ('--partition_time arrival --on_gap skip', {'partition_time': 'arrival', 'on_gap': 'skip'}),

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pickle
+import time
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.parse import parse_event
+from transforms.parse import JsonFields, parse_event
 from transforms.records import MalformedRecord
 
 
@@ -27,7 +31,7 @@ def test_json_text_of_a_container_becomes_it(text: str, value: object) -> None:
 
 @pytest.mark.parametrize('value', [
     '', ' ', 'plain text', '123', 'true', 'null', '"{\\"k\\":1}"', '{"k":', '{"k":1}{"k":2}', '{"k":NaN}',
-    '{"k":1e999}', '{"k":"\\ud800"}', '{"k":"\ud800"}', '\ufeff{}', '\x0c{}', '{"k":' + '9' * 5000 + '}',
+    '{"k":"\ud800"}', '\ufeff{}', '\x0c{}', '{"k":' + '9' * 5000 + '}',
     nested(63, 'NaN'), nested(2000)[:-1], nested(2000) + 'x', '[' * 2000, None, 5, True, {'k': '{}'}, ['{}']])
 def test_any_other_value_stays_and_the_event_with_it(value: object) -> None:
     event = {'a': '{}', 'event_value': value}
@@ -36,9 +40,47 @@ def test_any_other_value_stays_and_the_event_with_it(value: object) -> None:
 
 
 def test_an_event_without_the_field_stays() -> None:
-    event = {'data': {'event_value': '{}'}, 'Event_Value': '{}'}
+    event = {'data': {'event_value': '{}'}, 'event': '{}', 'event_values': '{}', 'value': '{}'}
 
     assert parse_event(event) is event
+
+
+@pytest.mark.parametrize('name', [
+    'event_value', 'eventValue', 'Event Value', 'EVENT_VALUE', 'event.value', ' event-value '])
+def test_the_field_is_known_however_it_is_spelt(name: str) -> None:
+    assert parse_event({'a': 1, name: '{"k":1}'}) == {'a': 1, name: {'k': 1}}
+
+
+def test_several_fields_may_hold_json_text() -> None:
+    fields = JsonFields(('customData', 'event_value'))
+    event = {'custom_data': '[1]', 'Custom Data': '[2]', 'eventValue': '{"k":1}', 'other': '[3]'}
+
+    assert fields.names == ('custom_data', 'event_value')
+    assert pickle.loads(pickle.dumps(fields)).names == fields.names
+    assert parse_event(event, fields) == {
+        'custom_data': [1], 'Custom Data': [2], 'eventValue': {'k': 1}, 'other': '[3]'}
+    assert parse_event(event, JsonFields(('custom_data',)))['eventValue'] == '{"k":1}'
+
+
+@pytest.mark.parametrize(('text', 'value', 'counts'), [
+    ('{"k":1e999}', {'k': None}, {'huge_numbers': 1}),
+    ('[-1e400,1.5,1e5]', [None, 1.5, 1e5], {'huge_numbers': 1}),
+    ('{"k":"\\ud800"}', {'k': '\ufffd'}, {'lone_surrogates': 1}),
+    ('{"\\udc00":"\\ud83d\\ude00\\ud83d"}', {'\ufffd': '\U0001f600\ufffd'}, {'lone_surrogates': 2}),
+    ('{"k":"\\ud800"', '{"k":"\\ud800"', {})])
+def test_what_javascript_parses_is_parsed_and_counted(text: str, value: object, counts: dict[str, int]) -> None:
+    mended = Counter[str]()
+
+    assert parse_event({'event_value': text}, mended=mended) == {'event_value': value}
+    assert dict(mended) == counts
+
+
+def test_a_hostile_name_is_looked_at_only_once() -> None:
+    start = time.process_time()
+    for name in ('eV' * 500_000, 'event' + '.' * 1_000_000 + 'value', 'Event Value' * 90_000):
+        assert parse_event({name: '{}'}) == {name: '{}'}
+
+    assert time.process_time() - start < 2
 
 
 def test_the_order_of_keys_stays_and_the_event_given_is_not_changed() -> None:

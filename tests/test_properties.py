@@ -29,6 +29,7 @@ from transforms import (
 )
 from transforms.batching import convert, failure
 from transforms.limits import Limits
+from transforms.split import indices_of
 
 WINDOW = 1_763_893_500_000
 NAME = '20251123T102500Z-p00000-00000-of-00001[.]json[.]gz'
@@ -60,9 +61,7 @@ def origin(sequence: int) -> Origin:
 def worked(data: bytes, sequence: int = 1) -> tuple[Record, list[bytes]]:
     """Take a record all the way; gives it renamed, and the lines of what could not go on."""
     split = split_record(data)
-    found = len(split.documents) + len(split.skipped)
-    gaps = {malformed.index for malformed in split.skipped}
-    record = Record(origin(sequence), data, split.documents, [at for at in range(found) if at not in gaps], found,
+    record = Record(origin(sequence), data, split.documents, indices_of(split), len(split.documents),
                     split.rest is not None)
     refused = (*split.skipped, split.rest) if split.rest else split.skipped
     lines = [encode_failure(failure(record.origin, 'split', *malformed)) for malformed in refused]

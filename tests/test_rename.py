@@ -106,6 +106,17 @@ def test_names_that_meet_lose_nothing(event: dict[str, Any], expected: list[tupl
     assert [(name, repr(value)) for name, value in renamed] == [(name, repr(value)) for name, value in expected]
 
 
+@pytest.mark.parametrize(('mapping', 'event', 'expected'), [
+    ({'a': 'UserId'}, {'a': 1, 'userid': 2}, [('UserId', 1), ('userid_2', 2)]),
+    ({'a': 'UserId'}, {'userid': 2, 'a': 1}, [('userid', 2), ('UserId_2', 1)]),
+    ({'a': 'UserId'}, {'a': 1, 'userid': 1}, [('UserId', 1)]),
+    ({'a': 'UserId', 'b': 'USERID_2'}, {'a': 1, 'userid': 2, 'b': 3},
+     [('UserId', 1), ('userid_3', 2), ('USERID_2', 3)])])
+def test_names_that_differ_by_case_only_are_one_name(
+        mapping: dict[str, str | None], event: dict[str, Any], expected: list[tuple[str, Any]]) -> None:
+    assert list(rename_fields(event, Rules(mapping)).items()) == expected
+
+
 def test_a_hundred_thousand_names_that_meet_are_numbered_in_linear_time() -> None:
     renamed = rename_fields({'?' * (index % 7) + ' ' * index: index for index in range(3000)})
 
@@ -121,6 +132,8 @@ def test_the_event_given_is_not_changed() -> None:
 
 @pytest.mark.parametrize(('mapping', 'message'), [
     ({'old': 'new', 'x': 'y', 'other old': 'new'}, "'old' and 'other old' are both renamed to 'new'"),
+    ({'old': 'UserId', 'x': 'userid'}, "'old' is renamed to 'UserId' and 'x' to 'userid', which differ by case only: "
+                                       'query engines take them for one column'),
     ({'old': ''}, "the new name of 'old' is neither a text nor null"),
     ({'old': 1}, "the new name of 'old' is neither a text nor null"),
     ({'old': ['a']}, "the new name of 'old' is neither a text nor null")])

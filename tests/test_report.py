@@ -28,6 +28,7 @@ def test_a_report_adds_up_the_manifests_of_the_run() -> None:
         'documents  8',
         'lines      6',
         'errors     invalid-json 2, too-deep 2',
+        'times      2 unreadable, 2 absent: by the hour of arrival',
         'objects    8 (400 bytes before compression)',
         'time       0.5 s, 20 records/s',
         'note       one thing',
@@ -46,4 +47,5 @@ def test_a_run_without_windows_has_a_report_too() -> None:
 
     assert report.missing == 0
     assert 'errors     none' in report.text()
+    assert 'times' not in report.text()
     assert 'time       0.0 s, 0 records/s' in report.text()

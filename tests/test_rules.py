@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 
 def test_shapes_of_events_that_make_up_names_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('transforms.rules.MAX_SHAPE_CHARACTERS', 100)
+    monkeypatch.setattr('transforms.shapes.MAX_SHAPE_CHARACTERS', 100)
     rules = Rules()
 
     for number in range(100, 200):

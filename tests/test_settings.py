@@ -53,7 +53,7 @@ def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
             'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
             'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
             'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
-        'content': {'transforms': 1, 'rename': options_of().rules.digest()}}
+        'content': {'json_fields': ['event_value'], 'transforms': 2, 'rename': options_of().rules.digest()}}
 
 
 def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
@@ -103,9 +103,9 @@ def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
 
 
 @pytest.mark.parametrize(('args', 'difference'), [
-    (['--rename', 'none'], '--rename or the version of the transforms'),
+    (['--rename', 'none'], '--rename, --json_field or the version of the transforms'),
     (['--compression', 'none', '--rename', 'none'],
-     '--compression: was gzip, is none, --rename or the version of the transforms'),
+     '--compression: was gzip, is none, --rename, --json_field or the version of the transforms'),
     (['--output_shards', '2', '--time_field', 'at'],
      '--output_shards: was 1, is 2, --time_field: was event_time, is at')])
 def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: list[str], difference: str) -> None:

@@ -33,7 +33,8 @@ def assert_balanced(counts: Counter[str], came_in: int, out: int, malformed: int
 def test_split_records(way: str) -> None:
     deep = b'{"k":' * 2000 + b'1' + b'}' * 2000
     given = [Record(origin(1), b'{"a":1}{"b":2}'), Record(origin(2), b'{"a":1}{"b":'), Record(origin(3), b' \n'),
-             Record(origin(4), b'{"a":1}' + deep + b'{"c":3}'), Record(origin(5), b'[]')]
+             Record(origin(4), b'{"a":1}' + deep + b'{"c":3}'), Record(origin(5), b'[]'),
+             Record(origin(6), b'\xef\xbb\xbf{"a":NaN}{"b":[1e400,"\\ud800"]}')]
 
     counts = run_stage(way, SplitRecords(), given, [
         record(1, given[0].data, {'a': 1}, {'b': 2}),
@@ -41,12 +42,16 @@ def test_split_records(way: str) -> None:
         record(3, given[2].data),
         record(4, given[3].data, {'a': 1}, {'c': 3}, indices=[0, 2], found=3),
         record(5, given[4].data, broken=True),
+        record(6, given[5].data, {'b': [None, '\ufffd']}, indices=[1], broken=True),
     ], [
-        failure(2, 'split', 'invalid-json', 'no valid JSON document starts here', b'{"b":', 1, 7),
+        failure(2, 'split', 'invalid-json', 'no valid JSON document starts here: cut off (byte 5)', b'{"b":', 1,
+                7),
         failure(4, 'flatten', 'too-deep', 'nested deeper than 64 levels', deep, 1, 7),
-        failure(5, 'split', 'not-an-object', 'a JSON value that is not an object', b'[]', 0, 0)])
+        failure(5, 'split', 'not-an-object', 'a JSON value that is not an object: an array', b'[]', 0, 0),
+        failure(6, 'split', 'invalid-json', 'no valid JSON document starts here: NaN is no JSON (byte 5)', b'{"a":NaN}',
+                0, 3)])
 
-    assert_balanced(counts, came_in=5, out=5, malformed=3)
+    assert_balanced(counts, came_in=6, out=6, malformed=4, boms=1, lone_surrogates=1, huge_numbers=1)
 
 
 def test_parse_events(way: str) -> None:
@@ -68,7 +73,7 @@ def test_flatten_events(way: str) -> None:
     counts = run_stage(way, FlattenEvents(), [
         record(1, data, {long: 1}, {'a': {'b': [2]}, 'a_b_0': 3}), record(2, b'{"a":{}}', {'a': {}}),
         record(3, b'', broken=True)], [
-        record(1, data, {'a_b_0': 3}, indices=[1], found=2), record(2, b'{"a":{}}', {'a': {}}),
+        record(1, data, {'a_b_0': 3}, indices=[1], found=2), record(2, b'{"a":{}}', {'a': None}),
         record(3, b'', broken=True),
     ], [failure(1, 'flatten', 'key-too-long', 'a flattened key is longer than 1024 bytes', data[:1031], 0, 0)])
 

@@ -1,8 +1,8 @@
 """What happens to an event: split, parsed, flattened, renamed. Knows no AWS, no flags, no clock."""
 from transforms.encode import encode_event, encode_failure, encode_raw
 from transforms.flatten import FlattenEvents, flatten_event
-from transforms.parse import ParseEvents, parse_event
-from transforms.partition import event_hour_ms, platform_of
+from transforms.parse import EVENT_VALUE, JsonFields, ParseEvents, parse_event
+from transforms.partition import event_hour_ms, is_time_given, platform_of
 from transforms.records import ERROR_CODES, Document, Failure, MalformedRecord, Origin, Record
 from transforms.rename import RenameFields, rename_fields
 from transforms.rules import CONVENTION, Rules
@@ -14,13 +14,13 @@ __all__ = [
     # split
     'Malformed', 'Split', 'SplitRecords', 'split_record',
     # parse
-    'ParseEvents', 'parse_event',
+    'EVENT_VALUE', 'JsonFields', 'ParseEvents', 'parse_event',
     # flatten
     'FlattenEvents', 'flatten_event',
     # rename
     'CONVENTION', 'RenameFields', 'Rules', 'rename_fields',
     # partition
-    'event_hour_ms', 'platform_of',
+    'event_hour_ms', 'is_time_given', 'platform_of',
     # encode
     'encode_event', 'encode_failure', 'encode_raw',
 ]

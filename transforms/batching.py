@@ -2,14 +2,14 @@
 import functools
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from transforms.records import Document, Failure, MalformedRecord, Origin, Record
-from transforms.scan import objects_in
+from transforms.scan import containers_in
 
 MALFORMED = 'malformed'
 
@@ -95,12 +95,16 @@ def convert(record: Record, function: Callable[[Document], Document], stage: str
             refused[index] = error
     if not refused:
         return with_documents(record, documents, record.indices), ()
-    spans = list(objects_in(record.data))
-    failures = [
-        failure(record.origin, stage, error.code, error.message, record.data[slice(*spans[index][:2])], index,
-                spans[index].start)
-        for index, error in refused.items()]
-    return with_documents(record, documents, [index for index in record.indices if index not in refused]), failures
+    left = [index for index in record.indices if index not in refused]
+    return with_documents(record, documents, left), failures_of(record, stage, refused)
+
+
+def failures_of(record: Record, stage: str, refused: Mapping[int, MalformedRecord]) -> list[Failure]:
+    """Return a failure for each refused document, by its index in the record, with the bytes that it came in."""
+    spans = list(containers_in(record.data))
+    return [failure(record.origin, stage, error.code, error.message, record.data[slice(*spans[index][:2])], index,
+                    spans[index].start)
+            for index, error in refused.items()]
 
 
 def with_documents(record: Record, documents: list[Document], indices: Sequence[int]) -> Record:

@@ -1,4 +1,4 @@
-"""FlattenEvents: nested documents into flat ones, as npm `flat` with the delimiter `_` does."""
+"""FlattenEvents: nested documents into flat ones, as npm `flat` does, and no empty containers."""
 import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,12 @@ _CONTAINERS = frozenset({dict, list})
 def flatten_event(event: Document, limits: Limits | None = None) -> Document:
     """Flatten a document of any depth; a leaf is named by the keys and places on its way, in the order met.
 
-    Empty containers stay as they are. Of two leaves with one name the last one wins, in the place of the first.
-    With `limits`, raises MalformedRecord where one is passed.
+    An empty container becomes None: `{}` in a column of texts makes Hive's JsonSerDe lose the columns behind it, or
+    fail the query. Of two leaves with one name the last one wins, in the place of the first. With `limits`, raise
+    MalformedRecord if one is passed.
 
     >>> flatten_event({'a': {'b': 1, 'c': [2, {'d': None}]}, 'e': {}})
-    {'a_b': 1, 'a_c_0': 2, 'a_c_1_d': None, 'e': {}}
+    {'a_b': 1, 'a_c_0': 2, 'a_c_1_d': None, 'e': None}
     """
     flat: Document = {}
     around: list[tuple[Any, str]] = []
@@ -45,6 +46,7 @@ def flatten_event(event: Document, limits: Limits | None = None) -> Document:
                         if left < 0 or width > MAX_KEY_BYTES:
                             raise limits.refusal('key-too-long' if width > MAX_KEY_BYTES else 'output-too-large', event)
                     break
+                value = None
             flat[prefix + key] = value
         else:
             if not around:

@@ -61,16 +61,22 @@ def decode_deep(data: bytes, span: Span, level: int = 1) -> Any:
     return None if is_too_deep(value, level) else value
 
 
-class Limits:
-    """What the documents of one record may still take, counted while they are flattened.
+def line_budget(record_bytes: int) -> int:
+    """Return how many bytes the lines of a record may take."""
+    return MAX_GROWTH * record_bytes + SPARE_BYTES
 
+
+class Limits:
+    """What the documents of one record may still take, estimated while they are flattened.
+
+    This keeps a bomb from taking memory. The lines as they are written are held to `line_budget` once they are encoded.
     Only a repeated key makes more output than there was input, so a nested container is charged when it is entered,
     before its members are made: the bytes of their common prefix, and 4, for each. `left` is what may still be charged.
     """
 
     def __init__(self, record_bytes: int) -> None:
         self.collisions = 0
-        self.left = MAX_GROWTH * record_bytes + SPARE_BYTES
+        self.left = line_budget(record_bytes)
 
     def settle(self, event: Document, flat: Document, leaves: int, left: int) -> None:
         """Take a flattened event of so many leaves if its names are short enough; raises MalformedRecord."""

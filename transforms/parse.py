@@ -1,4 +1,7 @@
 """ParseEvents: the JSON text that an event carries in `event_value` into the value it stands for."""
+import dataclasses
+import functools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -7,34 +10,89 @@ import apache_beam as beam
 import msgspec
 
 from transforms.batching import Stage, convert, staged
-from transforms.limits import MAX_LEVELS, decode_deep, malformed
+from transforms.convention import snake_case
+from transforms.decode import REFUSED, LenientDecoder
+from transforms.limits import MAX_KEY_BYTES, MAX_LEVELS, decode_deep, malformed
 from transforms.records import Document, Failure, Record
 from transforms.scan import value_at
+from transforms.shapes import Shapes
 
-FIELD = 'event_value'
-#: event_value is a member of the top object: level 2.
+#: A top-level field is a member of the top object: level 2.
 _LEVEL = 2
+_NO_LETTERS = re.compile(r'[\W_]+')
 _CONTAINER = msgspec.json.Decoder(dict[str, Any] | list[Any])
 
 
-def parse_event(event: Document) -> Document:
-    """Parse the top-level `event_value` once, where it is JSON text of an object or an array.
+@dataclasses.dataclass(frozen=True)
+class JsonFields:
+    """The top-level fields that hold JSON text, by their name after the convention: `eventValue` is `event_value`."""
 
-    Any other value stays as it is, and the event with it. Raises MalformedRecord (too-deep).
+    names: tuple[str, ...]
 
-    >>> parse_event({'event_value': '{"k": [1]}', 'n': 1})
-    {'event_value': {'k': [1]}, 'n': 1}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'names', tuple(sorted({*map(snake_case, self.names)})))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return JsonFields, (self.names,)
+
+    def texts_in(self, event: Document) -> list[str]:
+        """Return the keys of those of its fields that hold text."""
+        return [key for key in self._shapes[tuple(event)] if isinstance(event[key], str) and event[key]]
+
+    @functools.cached_property
+    def _shapes(self) -> Shapes[tuple[str, ...]]:
+        return Shapes(self._find)
+
+    @functools.cached_property
+    def _letters(self) -> frozenset[str]:
+        return frozenset(map(_letters, self.names))
+
+    def _find(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        # Names are not limited yet: the convention, which looks at each letter, is asked for those that may be meant.
+        return tuple(key for key in keys if len(key) <= MAX_KEY_BYTES and _letters(key) in self._letters
+                     and snake_case(key) in self.names)
+
+
+def _letters(name: str) -> str:
+    return _NO_LETTERS.sub('', name).casefold()
+
+
+EVENT_VALUE = JsonFields(('event_value',))
+
+
+def parse_event(event: Document, fields: JsonFields = EVENT_VALUE, mended: Counter[str] | None = None) -> Document:
+    """Parse the top-level fields that hold JSON text, once, if it is the text of an object or an array.
+
+    Any other value stays as it is. `mended` is where `lone_surrogates` and `huge_numbers` are counted. Raise
+    MalformedRecord (too-deep).
+
+    >>> parse_event({'eventValue': '{"k": [1]}', 'n': 1})
+    {'eventValue': {'k': [1]}, 'n': 1}
     >>> parse_event({'event_value': 'plain text'})
     {'event_value': 'plain text'}
     """
-    text = event.get(FIELD)
-    if not isinstance(text, str) or not text:
-        return event
+    parsed = {}
+    for key in fields.texts_in(event):
+        value = _container_in(event[key], mended)
+        if value is not None:
+            parsed[key] = value
+    return {**event, **parsed} if parsed else event
+
+
+def _container_in(text: str, mended: Counter[str] | None) -> Any:
+    """Return the object or array that a text stands for, None if it is no such text."""
     try:
-        value = _CONTAINER.decode(text)
-    except (ValueError, RecursionError):
-        value = _nested(text)
-    return event if value is None else {**event, FIELD: value}
+        return _CONTAINER.decode(text)
+    except REFUSED:
+        pass
+    decoder = LenientDecoder()
+    try:
+        value = decoder.decode_container(text.encode())
+    except REFUSED:
+        return _nested(text)
+    if mended is not None:
+        mended += decoder.mended
+    return value
 
 
 def _nested(text: str) -> Any:
@@ -49,25 +107,27 @@ def _nested(text: str) -> Any:
     return value
 
 
-def _is_text(event: Document) -> bool:
-    value = event.get(FIELD)
-    return isinstance(value, str) and value != ''
-
-
 class _ParseEvents(Stage):
+    def __init__(self, name: str, fields: JsonFields) -> None:
+        super().__init__(name)
+        self._fields = fields
+
     def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
-        done = convert(record, parse_event, self.name)
-        tally['kept_as_text'] += sum(map(_is_text, done[0].documents))
+        done = convert(record, functools.partial(parse_event, fields=self._fields, mended=tally), self.name)
+        tally['kept_as_text'] += sum(len(self._fields.texts_in(event)) for event in done[0].documents)
         return done
 
 
+@dataclasses.dataclass
 class ParseEvents(beam.PTransform):  # type: ignore[misc]
-    """Parse the `event_value` of each document.
+    """Parse the fields of each document that hold JSON text.
 
     PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: documents that
-    `event_value` makes too deep. Counts, in `parse`: documents `in`, `out` and `malformed`, and `kept_as_text`, those
-    whose `event_value` is a string, not empty, that is no JSON object or array.
+    become too deep by it. Counts, in `parse`: documents `in`, `out` and `malformed`; `kept_as_text`, fields that hold a
+    string, not empty, that is no JSON object or array; `lone_surrogates` and `huge_numbers`, as in SplitRecords.
     """
 
+    fields: JsonFields = EVENT_VALUE
+
     def expand(self, records: beam.PCollection) -> Any:
-        return staged(records, _ParseEvents('parse'))
+        return staged(records, _ParseEvents('parse', self.fields))

@@ -13,18 +13,22 @@ UNKNOWN = 'unknown'
 
 # Our own, not datetime.fromisoformat: what that takes differs between versions of Python.
 _TIME = re.compile(
-    r'([0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt](?:[01][0-9]|2[0-3])):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?'
-    r' ?(?:[Zz]|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?')
-_EPOCH = re.compile(r'([0-9]{10}|[0-9]{13})(?:\.[0-9]+)?')
+    r'([0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt](?:[01][0-9]|2[0-3])):([0-5][0-9])(?::([0-5][0-9])(?:[.,][0-9]+)?)?'
+    r' ?(?:[Zz]|UTC|GMT|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?')
+_EPOCH = re.compile(r'([0-9]{10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:[.,][0-9]+)?')
+#: JSON's white space and what else a column of a spreadsheet may leave around a time.
+_AROUND = ' \t\r\n'
 MAX_PLATFORM = 32
 _PLATFORM = re.compile('[a-z0-9_-]{1,32}')
 
 
 def event_hour_ms(value: object, arrival_ms: int) -> int | None:
-    """Give the start of the hour (epoch ms, UTC) that an event's time field says, None where that of arrival is meant.
+    """Return the start of the hour (epoch ms, UTC) that an event's time field says, None for the hour of its arrival.
 
-    Takes ISO 8601 with a space or `T`, seconds, fraction and offset or not, without one UTC; and epoch seconds (10
-    digits) or milliseconds (13). None: absent, unreadable, before 2000 or more than a day after the record's arrival.
+    Takes ISO 8601 with a space or `T`, with or without seconds, a fraction (behind a point or a comma) and an offset;
+    without an offset it is UTC. Also takes epoch seconds (10 digits), milliseconds (13), microseconds (16) and
+    nanoseconds (19), as a number or as text. None: absent, unreadable, before 2000, or more than a day after the
+    record's arrival.
 
     >>> event_hour_ms('2022-06-21 00:12:30.017', 1655771000000), event_hour_ms('yesterday', 1655771000000)
     (1655769600000, None)
@@ -33,6 +37,11 @@ def event_hour_ms(value: object, arrival_ms: int) -> int | None:
     if moment is None or not YEAR_2000_MS <= moment <= arrival_ms + DAY_MS:
         return None
     return moment - moment % HOUR_MS
+
+
+def is_time_given(value: object) -> bool:
+    """Return whether an event's time field holds anything: not if it is absent, null or blank."""
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def platform_of(value: object, label: str) -> str:
@@ -55,6 +64,7 @@ def _folder(platform: str) -> str:
 
 
 def _text_ms(text: str) -> int | None:
+    text = text.strip(_AROUND)
     found = _TIME.fullmatch(text)
     if found:
         to_hour, minutes, seconds, sign, offset_hours, offset_minutes = found.groups()
@@ -83,4 +93,7 @@ def _number_ms(value: object) -> int | None:
         return None
     if 10 ** 9 <= value < 10 ** 10:
         return int(value) * 1000
-    return int(value) if 10 ** 12 <= value < 10 ** 13 else None
+    for digits, per_ms in ((13, 1), (16, 1000), (19, 1_000_000)):
+        if 10 ** (digits - 1) <= value < 10 ** digits:
+            return int(value) // per_ms
+    return None

@@ -37,33 +37,38 @@ def _dropped(event: Document, rules: Rules) -> Document:
 
 
 def _rename(event: Document, rules: Rules) -> tuple[Document, int]:
-    """Give the renamed event, and how many of its names met another."""
-    news = rules.shapes[tuple(event)]
-    if news is None:
+    """Return the renamed event, and how many of its names met another."""
+    renaming = rules.shapes[tuple(event)]
+    if renaming is None:
         return event, 0
-    renamed = dict(zip(news, event.values(), strict=True))
-    collisions = len(event) - len(renamed)
-    return _numbered(news, event.values()) if collisions else renamed, collisions
+    names, collisions = renaming
+    if collisions:
+        return _numbered(names, event.values()), collisions
+    return dict(zip(names, event.values(), strict=True)), 0
 
 
 def _numbered(names: Sequence[str], values: Iterable[Any]) -> Document:
+    """Merge equal values of one name, and number others; names that differ by case only are one."""
     renamed: Document = {}
-    taken, numbers, seen = set(names), Counter[str](), set()
+    taken, numbers, seen = {name.lower() for name in names}, Counter[str](), set()
+    used: set[str] = set()
     for name, value in zip(names, values, strict=True):
-        known = name, encode_value(value)
+        folded = name.lower()
+        known = folded, encode_value(value)
         if known in seen:
             continue
         seen.add(known)
-        renamed[_free(name, taken, numbers) if name in renamed else name] = value
+        renamed[f'{name}_{_free(folded, taken, numbers)}' if folded in used else name] = value
+        used.add(folded)
     return renamed
 
 
-def _free(name: str, taken: set[str], numbers: Counter[str]) -> str:
-    numbers[name] = number = numbers[name] or 2
+def _free(name: str, taken: set[str], numbers: Counter[str]) -> int:
+    number = numbers[name] or 2
     while f'{name}_{number}' in taken:
         number += 1
     numbers[name] = number + 1
-    return f'{name}_{number}'
+    return number
 
 
 class _RenameFields(Stage):

@@ -6,14 +6,21 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms.convention import snake_case
+from transforms.shapes import Shapes
 
 #: Remembered by a process, for each Rules; the keys of events that make up names must not grow it for ever.
 MAX_NAMES = 65_536
-MAX_SHAPE_CHARACTERS = 1 << 22
 _MAX_REMEMBERED = 256
+
+
+class Renaming(NamedTuple):
+    """The new names of an event, and how many of them another one of it has as well, by case or exactly."""
+
+    names: tuple[str, ...]
+    collisions: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +28,8 @@ class Rules:
     """How fields are renamed: `mapping` from flattened name to new name, or to None to drop the field.
 
     The mapping is exact and its new names are taken verbatim; other names follow the convention, unless it is off.
-    Raises ValueError where two fields would get one name, or a new name is empty or no text.
+    Raise ValueError if two fields would get one name, or names that differ by case only, and if a new name is empty or
+    no text.
     """
 
     mapping: Mapping[str, str | None] = dataclasses.field(default_factory=dict, hash=False)
@@ -40,14 +48,20 @@ class Rules:
         return Names(self)
 
     @functools.cached_property
-    def shapes(self) -> Shapes:
-        """New names of the events met so far."""
-        return Shapes(self.names)
+    def shapes(self) -> Shapes[Renaming | None]:
+        """How the events met so far are renamed, None if all of their names stay."""
+        return Shapes(self._renaming)
 
     @functools.cached_property
     def drops(self) -> frozenset[str]:
         """The fields to drop."""
         return frozenset(old for old, new in self.mapping.items() if new is None)
+
+    def _renaming(self, olds: tuple[str, ...]) -> Renaming | None:
+        news = tuple(map(self.names.__getitem__, olds))
+        # Athena and Spark refuse two names that differ by case only, which a mapping can make.
+        different = len({name.lower() for name in news} if self.convention else {*news})
+        return Renaming(news, len(news) - different) if news != olds or different < len(news) else None
 
     def digest(self) -> str:
         """Give a short text that is equal for equal rules, in every process."""
@@ -60,15 +74,17 @@ class Rules:
 
 
 def _check(mapping: Mapping[str, str | None]) -> None:
-    olds: dict[str, str] = {}
+    olds: dict[str, tuple[str, str]] = {}
     for old, new in mapping.items():
         if new is None:
             continue
         if not isinstance(new, str) or not new:
             raise ValueError(f'the new name of {old!r} is neither a text nor null')
-        if new in olds:
-            raise ValueError(f'{olds[new]!r} and {old!r} are both renamed to {new!r}')
-        olds[new] = old
+        first, known = olds.setdefault(new.lower(), (old, new))
+        if first != old:
+            raise ValueError(f'{first!r} and {old!r} are both renamed to {new!r}' if known == new else
+                             f'{first!r} is renamed to {known!r} and {old!r} to {new!r}, which differ by case only: '
+                             'query engines take them for one column')
 
 
 class Names(dict[str, str]):
@@ -85,28 +101,6 @@ class Names(dict[str, str]):
                 self.clear()
             self[old] = new
         return new
-
-
-class Shapes(dict[tuple[str, ...], tuple[str, ...] | None]):
-    """New names of a whole event by its old ones, None where all stay as they are. Bounded: starts anew when full.
-
-    One look-up an event instead of one a field halves the renaming, and makes it a sixth where nothing is renamed.
-    """
-
-    def __init__(self, names: Names) -> None:
-        super().__init__()
-        self._names = names
-        self._characters = 0
-
-    def __missing__(self, olds: tuple[str, ...]) -> tuple[str, ...] | None:
-        news = tuple(map(self._names.__getitem__, olds))
-        self._characters += sum(map(len, olds)) + len(olds)
-        if self._characters > MAX_SHAPE_CHARACTERS:
-            self.clear()
-            self._characters = 0
-        else:
-            self[olds] = None if news == olds else news
-        return news
 
 
 CONVENTION = Rules()

@@ -24,6 +24,9 @@ _SHALLOW_RUN = re.compile(rb'(?:[ \t\r\n]*+(?:' + _FLAT + rb'|(?=\{)' + _INNER +
 _BRACKETS = re.compile(_NO_BRACKET + rb'(?:([{\[]++)|([}\]]++))', re.DOTALL)
 _SCALAR = re.compile(_STRING + rb'|[-+.0-9A-Za-z]++', re.DOTALL)
 _WHITE = re.compile(rb'[ \t\r\n]*+')
+#: A byte order mark; RFC 8259 lets a parser pass over one before a document.
+BOM = b'\xef\xbb\xbf'
+_BETWEEN = re.compile(rb'(?:[ \t\r\n]|' + BOM + rb')*+')
 
 
 class Span(NamedTuple):
@@ -48,6 +51,16 @@ def skip_white(data: bytes, at: int) -> int:
     return found.end() if found else at
 
 
+def skip_between(data: bytes, at: int) -> int:
+    """Return the place of the first byte from `at` on that is neither white space nor of a byte order mark.
+
+    >>> skip_between(b'{} \\xef\\xbb\\xbf{}', 2)
+    6
+    """
+    found = _BETWEEN.match(data, at)
+    return found.end() if found else at
+
+
 def shallow_run(data: bytes, at: int) -> int:
     """Give the end of the next thousand objects of up to 24 levels, or of as many as stand there; `at` for none.
 
@@ -58,19 +71,24 @@ def shallow_run(data: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def objects_in(data: bytes, at: int = 0) -> Iterator[Span]:
-    """Give the span of each top-level object from `at` on, up to the first thing that is none or is not closed.
+def is_container(data: bytes, at: int) -> bool:
+    """Return whether an object or an array seems to start at `at`."""
+    return data.startswith((b'{', b'['), at)
 
-    >>> list(objects_in(b'{"a":[{}]} {"b":"}{"}x{}'))
+
+def containers_in(data: bytes, at: int = 0) -> Iterator[Span]:
+    """Yield the span of each top-level object or array from `at` on, up to the first thing that is none or not closed.
+
+    >>> list(containers_in(b'{"a":[{}]} {"b":"}{"}x{}'))
     [Span(start=0, end=10, depth=3, cuts=[]), Span(start=11, end=21, depth=1, cuts=())]
     """
-    start = skip_white(data, at)
-    while data.startswith(b'{', start):
+    start = skip_between(data, at)
+    while is_container(data, start):
         span = value_at(data, start)
         if span is None:
             return
         yield span
-        start = skip_white(data, span.end)
+        start = skip_between(data, span.end)
 
 
 def value_at(data: bytes, start: int, levels: int = LEVELS) -> Span | None:
@@ -82,7 +100,7 @@ def value_at(data: bytes, start: int, levels: int = LEVELS) -> Span | None:
     found = _FLAT_OBJECT.match(data, start)
     if found:
         return Span(start, found.end(), 1)
-    if data[start:start + 1] in (b'{', b'['):
+    if is_container(data, start):
         return _container_at(data, start, levels)
     found = _SCALAR.match(data, start)
     return Span(start, found.end(), 0) if found else None

@@ -7,22 +7,16 @@ import apache_beam as beam
 import msgspec
 
 from transforms.batching import Stage, failure, staged
+from transforms.decode import REFUSED, LenientDecoder
 from transforms.limits import MAX_LEVELS, MESSAGES, decode_deep
+from transforms.reasons import reason_of
 from transforms.records import Document, Failure, Record
-from transforms.scan import Span, prune, shallow_run, skip_white, value_at
+from transforms.scan import BOM, Span, is_container, shallow_run, skip_between, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-#: What the parser raises; beside its own errors a ValueError for bytes that are not UTF-8.
-_REFUSED = (ValueError, RecursionError)
 #: A record of so many bytes that is a quarter closing braces may hold half a million documents.
 _DENSE_BYTES = 64 << 10
-
-_MESSAGES = {
-    'invalid-json': 'no valid JSON document starts here',
-    'invalid-utf8': 'no valid JSON document starts here, and the bytes are not UTF-8',
-    'not-an-object': 'a JSON value that is not an object',
-    'too-deep': MESSAGES['too-deep'],
-}
+_BRACE = ord('{')
 
 
 class Malformed(NamedTuple):
@@ -36,108 +30,119 @@ class Malformed(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The documents of a record, and `rest`, what is malformed and ends it."""
+    """The documents of a record, and what is malformed in it.
+
+    `rest` is a malformed end of the record. `skipped` are fragments with documents behind them: documents that are too
+    deep for the parser, or one that is malformed.
+    """
 
     documents: list[Document]
     rest: Malformed | None
+    skipped: tuple[Malformed, ...] = ()
+
+
+class _Stretch(NamedTuple):
+    """Documents up to `end`, and the span of the object or array there; None if there is none."""
+
+    documents: list[Document]
+    skipped: list[Malformed]
+    end: int
+    span: Span | None
+    mended: Counter[str]
 
     @property
-    def skipped(self) -> tuple[Malformed, ...]:
-        """The documents that are too deep for the parser; they are not among the others."""
-        return ()
+    def found(self) -> int:
+        return len(self.documents) + len(self.skipped)
 
 
-class _SplitWithSkipped(Split):
-    skipped: tuple[Malformed, ...] = ()  # a value here
+def split_record(data: bytes, mended: Counter[str] | None = None) -> Split:
+    """Split concatenated JSON objects, with white space between them or not. Raise nothing, whatever the bytes.
 
-
-def split_record(data: bytes) -> Split:
-    """Split concatenated JSON objects, with white space between them or not. Raises nothing, whatever the bytes.
-
-    What is malformed ends the record, one fragment to its end: no guess is made where the next document starts.
+    A malformed object or array is a fragment of its own if everything behind it parses as documents. If not, it and all
+    that follows are one fragment: there is no guess where the next document starts. `mended` is where byte order marks
+    (`boms`), `lone_surrogates` and `huge_numbers` are counted.
 
     >>> split_record(b'{"a":1}{"b":"}{"}')
-    Split(documents=[{'a': 1}, {'b': '}{'}], rest=None)
-    >>> split_record(b'{"a":1}[2]{"c":3}').rest[2:]
-    (b'[2]{"c":3}', 1, 7)
+    Split(documents=[{'a': 1}, {'b': '}{'}], rest=None, skipped=())
+    >>> split_record(b'{"a":1}{"b":2,}{"c":3}').skipped[0][2:]
+    (b'{"b":2,}', 1, 7)
+    >>> split_record(b'{"a":1}x{"b":2}').rest[2:]
+    (b'x{"b":2}', 1, 7)
     """
     # What was cut off cannot be parsed whole; and what would take long is not parsed in vain.
     if not _is_dense(data) and (data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data)):
         try:
             return Split(_OBJECT.decode_lines(data), None)
-        except _REFUSED:
+        except REFUSED:
             pass
-    return _split_exactly(data)
+    return _split_exactly(data, Counter() if mended is None else mended)
 
 
 def _is_dense(data: bytes) -> bool:
     return len(data) > _DENSE_BYTES and data.count(b'}') * 4 > len(data)
 
 
-def _split_exactly(data: bytes) -> Split:
+def _split_exactly(data: bytes, mended: Counter[str]) -> Split:
+    head = _read_documents(data)
+    mended.update(head.mended)
+    if head.end == len(data):
+        return Split(head.documents, None, tuple(head.skipped))
+    code, message = reason_of(data, head.end, head.span)
+    if head.span:
+        tail = _read_documents(data, head.span.end, head.found + 1)
+        if tail.documents and tail.end == len(data) and not tail.skipped:
+            mended.update(tail.mended)
+            fragment = data[head.end:head.span.end]
+            malformed = Malformed(code, message, fragment, head.found, head.end)
+            return Split(head.documents + tail.documents, None, (*head.skipped, malformed))
+    return Split(head.documents, Malformed(code, message, data[head.end:], head.found, head.end), tuple(head.skipped))
+
+
+def _read_documents(data: bytes, at: int = 0, first: int = 0) -> _Stretch:
+    """Read documents from `at` on, up to the first thing that is none; `first` is the index of the first one."""
     documents: list[Document] = []
     skipped: list[Malformed] = []
-    end = one_by_one = 0
+    decoder, boms = LenientDecoder(), 0
+    end = one_by_one = at
     while True:
         run = shallow_run(data, end) if end >= one_by_one else end
         if run > end:
             try:
-                documents += _OBJECT.decode_lines(data[end:run])
+                documents += decoder.decode_lines(data[end:run])
                 end = run
-            except _REFUSED:
+            except REFUSED:
                 one_by_one = run
             continue
-        start = skip_white(data, end)
-        span = value_at(data, start) if data.startswith(b'{', start) else None
-        if span is None:
+        start = skip_between(data, end)
+        boms += data.count(BOM, end, start)
+        span = value_at(data, start) if is_container(data, start) else None
+        if span is None or data[start] != _BRACE:
             break
-        stop = span.end
+        piece = data[start:span.end]
         try:
-            document = _OBJECT.decode(data[start:stop]) if span.depth <= MAX_LEVELS else decode_deep(data, span)
-        except _REFUSED:
+            read = decoder.decode_lines(piece) if span.depth <= MAX_LEVELS else _read_deep(data, span)
+        except REFUSED:
             break
-        if document is None:
-            skipped.append(_malformed('too-deep', data[start:stop], len(documents) + len(skipped), start))
+        if read is None:
+            index = first + len(documents) + len(skipped)
+            skipped.append(Malformed('too-deep', MESSAGES['too-deep'], piece, index, start))
         else:
-            documents.append(document)
-        end = stop
-    split = _SplitWithSkipped(documents, _rest(data, start, span, len(documents) + len(skipped)))
-    split.skipped = tuple(skipped)
-    return split
+            documents += read
+        end = span.end
+    decoder.mended.update({'boms': boms} if boms else {})
+    return _Stretch(documents, skipped, start, span, decoder.mended)
 
 
-def _rest(data: bytes, offset: int, span: Span | None, index: int) -> Malformed | None:
-    """Give what ends a record; `span` is that of the object there, None where there is none or it is not closed."""
-    return _malformed(_reason(data, offset, span), data[offset:], index, offset) if offset < len(data) else None
+def _read_deep(data: bytes, span: Span) -> list[Document] | None:
+    document = decode_deep(data, span)
+    return None if document is None else [document]
 
 
-def _reason(data: bytes, offset: int, span: Span | None) -> str:
-    if not data.startswith(b'{', offset):
-        span = value_at(data, offset)
-        if span and _is_json(data, span):
-            return 'not-an-object'
-    failing = data[offset:span.end] if span else data[offset:]
-    return 'invalid-json' if _is_utf8(failing) else 'invalid-utf8'
-
-
-def _is_json(data: bytes, span: Span) -> bool:
-    try:
-        msgspec.json.decode(prune(data, span))
-    except _REFUSED:
-        return False
-    return True
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _malformed(code: str, fragment: bytes, index: int, offset: int) -> Malformed:
-    return Malformed(code, _MESSAGES[code], fragment, index, offset)
+def indices_of(split: Split) -> Sequence[int]:
+    """Return the place of each document of a split among all that was found in the record."""
+    gaps = {malformed.index for malformed in split.skipped}
+    places = range(len(split.documents) + len(gaps))
+    return [index for index in places if index not in gaps] if gaps else places
 
 
 class _SplitRecords(Stage):
@@ -145,22 +150,21 @@ class _SplitRecords(Stage):
         return len(batch)
 
     def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
-        split = split_record(record.data)
-        documents, rest, skipped = split.documents, split.rest, split.skipped
-        found = len(documents) + len(skipped)
-        gaps = {malformed.index for malformed in skipped}
-        indices = [index for index in range(found) if index not in gaps] if gaps else range(found)
-        refused = (*skipped, rest) if rest else skipped
-        return (Record(record.origin, record.data, documents, indices, found, rest is not None),
+        split = split_record(record.data, tally)
+        refused = (*split.skipped, split.rest) if split.rest else split.skipped
+        too_deep = sum(malformed.code == 'too-deep' for malformed in refused)
+        return (Record(record.origin, record.data, split.documents, indices_of(split), len(split.documents) + too_deep,
+                       len(refused) > too_deep),
                 [failure(record.origin, self.name, *malformed) for malformed in refused])
 
 
 class SplitRecords(beam.PTransform):  # type: ignore[misc]
     """Find the JSON documents in each record.
 
-    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: what ended a record
-    before its end, and documents too deep for the parser. Counts, in `split`: records `in`, documents `out`, failures
-    `malformed`.
+    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: what is malformed,
+    and documents that are too deep for the parser. Counts, in `split`: records `in`, documents `out`, failures
+    `malformed`; and what was read although the strict parser refuses it: `boms` (byte order marks), `lone_surrogates`
+    (now U+FFFD), `huge_numbers` (beyond a double, now null).
     """
 
     def expand(self, records: beam.PCollection) -> Any:

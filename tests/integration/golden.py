@@ -30,7 +30,9 @@ def golden_records() -> list[tuple[str, bytes]]:
     malformed = [json.loads(line) for line in _lines('malformed.ndjson')]
     return [('seed', (DATA / 'seed_before.txt').read_bytes()),
             *((row['name'], base64.b64decode(row['record_b64'])) for row in malformed),
-            *((f'odd {number}', line.encode()) for number, line in enumerate(_lines('odd_events.ndjson'), 1))]
+            *((f'odd {number}', line.encode()) for number, line in enumerate(_lines('odd_events.ndjson'), 1)),
+            # Its lines pass 16 times its bytes and 64 KiB only as they are written: 1e15 takes 18 bytes there.
+            ('large', b'{"n":"small"}{"%s":[%s]}{"n":"late"}' % (b'k' * 70, b','.join([b'1e15'] * 5000)))]
 
 
 def golden_lake(aws: LocalAws) -> dict[str, list[Any]]:

@@ -1,0 +1,45 @@
+"""One byte of a record goes wrong: what comes out is what its producer put in, or what nobody could tell from that."""
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from pipeline.local.events import sample_records
+from transforms import split_record
+from transforms.scan import containers_in
+
+NOW_MS = 1_795_429_025_117
+#: What bytes turn into: brackets, quotes and separators, which change what stands where; and bytes of other encodings.
+BYTES = b'{}[]"\\,: \n\x000aN\xe9\xff'
+
+
+def documents_of(data: bytes) -> set[str]:
+    return {json.dumps(document) for document in split_record(data).documents}
+
+
+def mutated(rng: random.Random, data: bytes) -> tuple[bytes, int, int]:
+    """Replace, insert or delete a byte; return the record, the place, and by how many bytes it is longer."""
+    place, byte = rng.randrange(len(data)), bytes([rng.choice(BYTES)])
+    kind = rng.randrange(3)
+    return data[:place] + (b'' if kind == 2 else byte) + data[place + (kind != 1):], place, (0, 1, -1)[kind]
+
+
+@pytest.mark.timeout(240)
+def test_a_hundred_thousand_mutated_records_give_no_line_that_nobody_put() -> None:
+    rng = random.Random(2026)
+    records = [sample.data for sample in sample_records(1500, NOW_MS) if len(sample.ids) > 1 and not sample.broken]
+    alone = whole = 0
+    for _ in range(100_000):
+        data = rng.choice(records)
+        changed, place, longer = mutated(rng, data)
+        split = split_record(changed)
+        alone += bool(split.skipped)
+        whole += split.rest is not None
+        lines = {json.dumps(document) for document in split.documents} - documents_of(data)
+        if lines:
+            # A byte may make another good document. It is one that the changed bytes give without their neighbours.
+            span = next(span for span in containers_in(data) if place < span.end)
+            assert lines <= documents_of(changed[span.start:span.end + longer]), changed
+    assert alone > 15_000 and whole > 15_000  # both ways were taken often

@@ -1,0 +1,80 @@
+"""JSON objects as JavaScript's `JSON.parse` takes them, for data that the strict parser refuses.
+
+The strict parser refuses two things that RFC 8259 allows: half of a surrogate pair as an escape, and a number beyond
+the range of a double. Producers send both, and `JSON.parse` reads both. They are changed here, and counted.
+"""
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from transforms.records import Document
+
+T = TypeVar('T')
+
+#: What the decoders raise: beside msgspec's own errors a ValueError for bytes that are not UTF-8.
+REFUSED = (ValueError, RecursionError)
+_LONE, _HUGE = 'lone_surrogates', 'huge_numbers'
+# A pair, half of a pair, or any other escape. An escaped backslash is one, so that `\\ud800` stays the text it is.
+_ESCAPE = re.compile(rb'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}'
+                     rb'|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)', re.DOTALL)
+
+
+class LenientDecoder:
+    """Decode JSON objects; a lone surrogate becomes U+FFFD, a number beyond a double becomes None.
+
+    `mended` counts both (`lone_surrogates`, `huge_numbers`), in what was decoded whole.
+
+    >>> decoder = LenientDecoder()
+    >>> decoder.decode_lines(b'{"a":"\\\\ud83d!"}{"b":[1e400]}'), dict(decoder.mended)
+    ([{'a': '\ufffd!'}, {'b': [None]}], {'lone_surrogates': 1, 'huge_numbers': 1})
+    """
+
+    def __init__(self) -> None:
+        self.mended = Counter[str]()
+        self._huge = 0
+        self._objects = msgspec.json.Decoder(dict[str, Any], float_hook=self._float)
+        self._container = msgspec.json.Decoder(dict[str, Any] | list[Any], float_hook=self._float)
+
+    def decode_lines(self, data: bytes) -> list[Document]:
+        """Decode objects that follow one another. Raises one of REFUSED if any part is malformed."""
+        return self._decode(self._objects.decode_lines, data)
+
+    def decode_container(self, data: bytes) -> Document | list[Any]:
+        """Decode one object or array. Raises one of REFUSED."""
+        value: Document | list[Any] = self._decode(self._container.decode, data)
+        return value
+
+    def _decode(self, decode: Callable[[bytes], T], data: bytes) -> T:
+        data, lone = _without_lone_surrogates(data)
+        self._huge = 0
+        value = decode(data)
+        if lone or self._huge:
+            self.mended += Counter({_LONE: lone, _HUGE: self._huge})  # leaves out what is 0
+        return value
+
+    def _float(self, text: str) -> float | None:
+        number = float(text)
+        if math.isinf(number):
+            self._huge += 1
+            return None
+        return number
+
+
+def _without_lone_surrogates(data: bytes) -> tuple[bytes, int]:
+    """Put `\\ufffd` in the place of each half pair, which is as long; return the data and how many there were."""
+    if b'\\ud' not in data and b'\\uD' not in data:
+        return data, 0
+    lone = 0
+
+    def replace(escape: re.Match[bytes]) -> bytes:
+        nonlocal lone
+        lone += escape[1] is not None
+        return escape[0] if escape[1] is None else b'\\ufffd'
+
+    return _ESCAPE.sub(replace, data), lone
