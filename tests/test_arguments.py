@@ -9,7 +9,7 @@ from pipeline.beam_options import CREDENTIALS
 
 NAMES = """
     --stream --start --start_over --stop --output --errors_output --backup_output --no_backup --compression
-    --flush_interval_s --flush_size_mb --slack_s --output_shards --rename --platform_field --time_field
+    --flush_interval_s --flush_size_mb --slack_s --output_shards --rename --json_field --platform_field --time_field
     --partition_time --on_gap --replace --new_layout --aws_region --kinesis_endpoint_url --s3_endpoint_url
     --s3_region_name --s3_verify
     --runner --readers""".split()
