@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from pipeline.s3_calls import CREDENTIALS, code_of, give_up, patiently
-from pipeline.stores import StoreError
+from pipeline.network import SDK_ERRORS, code_of
+from pipeline.s3_calls import CREDENTIALS, give_up, patiently
 
 T = TypeVar('T')
 
@@ -65,7 +65,8 @@ class S3Store:
 
     def _call(self, name: str, path: str, call: Callable[[str], T]) -> T:
         key = self._key(path)
-        what = f'S3 {name} on s3://{self.bucket}/{key}'
+        where = f's3://{self.bucket}/{key}'
+        what = f'S3 {name} on {where}'
         try:
             try:
                 return patiently(what, lambda: call(key))
@@ -74,8 +75,8 @@ class S3Store:
                     raise
             _s3_client.cache_clear()
             return patiently(what, lambda: call(key))
-        except (BotoCoreError, ClientError) as error:
-            give_up(what, error)
+        except SDK_ERRORS as error:
+            give_up(name, where, error)
 
     def _key(self, path: str) -> str:
         return f'{self.prefix}/{path}' if self.prefix else path
@@ -87,8 +88,5 @@ class S3Store:
 
 @functools.lru_cache(maxsize=8)
 def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> Any:
-    try:
-        return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
-                                              config=CONFIG)
-    except ValueError as error:
-        raise StoreError(f'the AWS SDK cannot open S3: {error}; check its configuration') from None
+    return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
+                                          config=CONFIG)

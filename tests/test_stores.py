@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.local.servers import LOOPBACK, LocalAws
+from pipeline.local.servers import LOOPBACK, LocalAws, demo_environment
 from pipeline.s3 import S3Store
 from pipeline.stores import FolderStore, MemoryStore, Store, StoreError
 
@@ -143,8 +143,51 @@ def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
     for where, call in calls:
         with pytest.raises(StoreError) as error:
             call()
-        assert str(error.value) == (f'S3 {where} failed with NoSuchBucket: '
-                                    'create the bucket, or correct the option that names it')
+        assert str(error.value) == (
+            f'S3 {where} failed with NoSuchBucket: create the bucket, or correct the option that names it; AWS says: '
+            'The specified bucket does not exist')
+
+
+@pytest.fixture
+def denying(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    """A bucket that denies every call, in AWS's words."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get('Content-Length', 0)))
+            body = b'<Error><Code>AccessDenied</Code><Message>role x may not,\n by policy y</Message></Error>'
+            self.send_response(403)
+            self.send_header('Content-Length', str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_DELETE = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    for name, value in demo_environment().items():
+        monkeypatch.setenv(name, value)
+    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield S3Store(BUCKET, 'x', f'http://{LOOPBACK}:{server.server_port}')
+        server.shutdown()
+
+
+@pytest.mark.parametrize(('name', 'call', 'advice'), [
+    ('GetObject', lambda store: store.get('a'), 's3:ListBucket on the bucket and s3:GetObject below the prefix'),
+    ('PutObject', lambda store: store.put('a', b''),
+     's3:PutObject below the prefix; if a policy demands encryption, give --s3_sse'),
+    ('DeleteObject', lambda store: store.delete('a'),
+     's3:DeleteObject below the prefix: something has to be removed, such as an object that only an earlier manifest '
+     'lists, or the manifest of a window that is no longer complete'),
+    ('ListObjectsV2', lambda store: list(store.list('a')), 's3:ListBucket on the bucket')])
+def test_a_call_that_is_denied_says_what_to_grant_and_what_aws_says(
+        denying: S3Store, name: str, call: Callable[[S3Store], object], advice: str) -> None:
+    with pytest.raises(StoreError) as error:
+        call(denying)
+
+    assert str(error.value) == (f'S3 {name} on s3://lake/x/a failed with AccessDenied: grant {advice}; '
+                                'AWS says: role x may not, by policy y')
 
 
 def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +197,10 @@ def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
         monkeypatch.setenv(name, 'us-east-1')
 
-    with pytest.raises(StoreError, match='S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError'):
+    with pytest.raises(StoreError, match=(
+            'S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError, tried for 120 s: check the '
+            'endpoint, the region and the network; the AWS SDK says: Could not connect to the endpoint URL: .*; what '
+            'is committed stays, go on with --start=resume')):
         S3Store(BUCKET, '', 'http://127.0.0.1:1').get('a')
 
 
