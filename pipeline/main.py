@@ -19,7 +19,8 @@ from pipeline.options import Options, parse_options
 #: As shells show a program that Ctrl-C ended.
 INTERRUPTED = 130
 FAILED, REFUSED = 1, 2
-NO_REGION = "--aws_region: must be given: neither an ARN in --stream nor the AWS SDK's configuration names a region"
+NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's configuration: "
+             "boto3 reads AWS_DEFAULT_REGION and the profile")
 
 #: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts.
 QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server')
@@ -70,7 +71,7 @@ def _run(options: Options) -> int:
     except RunRefused as error:
         return _failed(str(error), REFUSED)
     except NoRegionError:
-        return _failed(NO_REGION, REFUSED)
+        return _failed(NO_REGION + _other_variable(), REFUSED)
     except (Incomplete, PipelineFailed) as error:
         return _failed(str(error), FAILED)
     except Exception as error:
@@ -80,6 +81,11 @@ def _run(options: Options) -> int:
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
         return _failed(reason, FAILED)
     return 0
+
+
+def _other_variable() -> str:
+    """Say so if the region is in the variable that other SDKs read."""
+    return ', not AWS_REGION, which is set' if os.environ.get('AWS_REGION') else ''
 
 
 def _say(line: str) -> None:

@@ -182,13 +182,16 @@ def test_a_run_whose_lines_nobody_reads_goes_on(monkeypatch: pytest.MonkeyPatch)
     assert outcome_of(monkeypatch, 'reading', 'windows 1') == 0
 
 
-def test_a_region_that_nobody_names_is_asked_for_by_its_option(tmp_path: pathlib.Path) -> None:
-    environment = demo_environment()
+@pytest.mark.parametrize(('variable', 'rest'), [
+    ({}, ''), ({'AWS_REGION': 'eu-west-1'}, ', not AWS_REGION, which is set')])
+def test_a_region_that_nobody_names_is_asked_for_with_the_variable_that_boto3_reads(
+        tmp_path: pathlib.Path, variable: dict[str, str], rest: str) -> None:
+    environment = {**demo_environment(), **variable}
     del environment['AWS_DEFAULT_REGION']
 
     done = subprocess.run([sys.executable, '-m', 'pipeline', '--stream', 'events', '--output', str(tmp_path)],
                           env=environment, text=True, capture_output=True, timeout=50)
 
     assert (done.returncode, done.stdout, done.stderr) == (2, '', (
-        'pipeline: error: --aws_region: must be given: neither an ARN in --stream nor the AWS SDK\'s configuration '
-        'names a region\n'))
+        "pipeline: error: --aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's "
+        f'configuration: boto3 reads AWS_DEFAULT_REGION and the profile{rest}\n'))
