@@ -20,7 +20,8 @@ def store_at(uri: str, options: Options) -> Store:
     parts = urlsplit(uri)
     if parts.scheme == 's3':
         return S3Store(parts.netloc, parts.path.strip('/'), options.s3_endpoint_url,
-                       options.s3_region_name or options.aws_region, options.s3_verify)
+                       options.s3_region_name or options.aws_region, options.s3_verify, options.s3_sse,
+                       options.s3_kms_key_id)
     return FolderStore(uri)
 
 

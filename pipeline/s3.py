@@ -29,11 +29,12 @@ class S3Store:
     endpoint_url: str | None = None
     region: str | None = None
     verify: str | None = None
+    sse: str | None = None
+    kms_key_id: str | None = None
 
     def put(self, path: str, data: bytes) -> None:
         kind = 'application/json' if path.endswith('.json') else 'application/x-gzip'
-        self._call('PutObject', path, lambda key: self._client.put_object(
-            Bucket=self.bucket, Key=key, Body=data, ContentType=kind))
+        self._call('PutObject', path, functools.partial(self._put, Body=data, ContentType=kind))
 
     def get(self, path: str) -> bytes | None:
         return self._call('GetObject', path, self._read)
@@ -50,6 +51,11 @@ class S3Store:
             if not page.get('IsTruncated'):
                 return
             token = {'ContinuationToken': page['NextContinuationToken']}
+
+    def _put(self, key: str, **more: Any) -> None:
+        encryption = {'ServerSideEncryption': self.sse, 'SSEKMSKeyId': self.kms_key_id}
+        more.update((name, value) for name, value in encryption.items() if value)
+        self._client.put_object(Bucket=self.bucket, Key=key, **more)
 
     def _read(self, key: str) -> bytes | None:
         try:
