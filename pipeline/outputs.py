@@ -9,8 +9,6 @@ from pipeline.s3 import S3Store
 from pipeline.settings import RunRefused
 from pipeline.stores import FolderStore, Store, StoreError
 
-#: Written and removed at the start of a run; readers of a lake pass over names that begin with a dot.
-PROBE = '.write-check'
 #: In a place that was moved: the output whose errors or backups are there.
 OWNER = '.written-by'
 
@@ -33,7 +31,7 @@ def outputs_of(options: Options) -> dict[str, Store]:
 
 
 def check_outputs(options: Options) -> None:
-    """Raise RunRefused where a run could not write, not remove what it has written, or write over another job's.
+    """Raise RunRefused if a run could not write, or would write over another job's objects.
 
     A moved place is claimed for its output: keys of errors and backups are the same whatever the output is.
     """
@@ -47,7 +45,7 @@ def check_outputs(options: Options) -> None:
 
 
 def _check(name: str, store: Store, options: Options) -> None:
-    _probe(store)
+    store.check_writable()
     owner = store.get(OWNER)
     if getattr(options, name) == options.output:
         taken = owner is not None
@@ -61,8 +59,3 @@ def _check(name: str, store: Store, options: Options) -> None:
         whose = 'another job has its --output' if owner is None else f'{OWNER} there says whose objects these are'
         raise RunRefused(f'--{name}: holds objects of another job under the same keys ({whose}): give a place of its '
                          'own')
-
-
-def _probe(store: Store) -> None:
-    store.put(PROBE, b'')
-    store.delete(PROBE)

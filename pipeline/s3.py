@@ -1,6 +1,7 @@
 """A prefix of an S3 bucket. Calls are made again while S3 fails for now, and errors say what to do."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -12,8 +13,14 @@ from botocore.exceptions import ClientError
 
 from pipeline.network import SDK_ERRORS, code_of
 from pipeline.s3_calls import CREDENTIALS, give_up, patiently
+from pipeline.stores import PROBE, StoreError
 
 T = TypeVar('T')
+
+#: No object has this ETag: a put under the condition that it has writes nothing, but is refused to whoever may not put.
+NO_ETAG = '"00000000000000000000000000000000"'
+#: What S3 answers to it: another object is there, or none, or this S3 knows no conditions.
+UNMET = frozenset({'PreconditionFailed', 'NoSuchKey', 'NotImplemented'})
 
 #: botocore's own retries share a quota: a dozen objects that fail at once use it up, and then it gives up at once. And
 #: they end before the body of an answer is read. So there is one loop, ours.
@@ -51,6 +58,21 @@ class S3Store:
             if not page.get('IsTruncated'):
                 return
             token = {'ContinuationToken': page['NextContinuationToken']}
+
+    def check_writable(self) -> None:
+        if self._call('PutObject', PROBE, self._puts):
+            with contextlib.suppress(StoreError):  # an empty object that may not be removed does no harm
+                self.delete(PROBE)
+
+    def _puts(self, key: str) -> bool:
+        """Return whether a put was carried out whose condition is never met: some other S3 do not look at it."""
+        try:
+            self._put(key, Body=b'', IfMatch=NO_ETAG)
+        except ClientError as error:
+            if code_of(error) not in UNMET:
+                raise
+            return False
+        return True
 
     def _put(self, key: str, **more: Any) -> None:
         encryption = {'ServerSideEncryption': self.sse, 'SSEKMSKeyId': self.kms_key_id}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import pathlib
@@ -125,6 +126,49 @@ def test_objects_on_s3_say_what_they_are(aws: LocalAws, path: str, kind: str) ->
     assert (head['ContentType'], head.get('ContentEncoding')) == (kind, None)
 
 
+@pytest.mark.parametrize(('sse', 'key', 'shown'), [
+    (None, None, ('AES256', None)), ('AES256', None, ('AES256', None)), ('aws:kms', None, ('aws:kms', None)),
+    ('aws:kms', 'alias/lake', ('aws:kms', 'alias/lake'))])
+def test_objects_on_s3_are_encrypted_as_told(aws: LocalAws, sse: str | None, key: str | None,
+                                             shown: tuple[str, str | None]) -> None:
+    S3Store(BUCKET, 'sse', aws.endpoint, sse=sse, kms_key_id=key).put('a', b'1')
+
+    head = aws.s3.head_object(Bucket=BUCKET, Key='sse/a')
+    assert (head.get('ServerSideEncryption', 'AES256'), head.get('SSEKMSKeyId')) == shown
+
+
+def test_a_store_is_asked_whether_it_takes_a_put_and_nothing_is_left(store: Store) -> None:
+    store.put('a/b', b'1')
+
+    store.check_writable()
+
+    assert list(store.list('')) == ['a/b']
+
+
+def test_what_is_under_the_name_of_the_check_stays_as_it_is(aws: LocalAws) -> None:
+    store = S3Store(BUCKET, 'kept', aws.endpoint)
+    store.put('.write-check', b'of another version')
+
+    store.check_writable()
+
+    assert store.get('.write-check') == b'of another version'
+
+
+@pytest.mark.parametrize('deletes', [True, False])
+def test_an_s3_that_knows_no_conditions_is_written_to_and_its_check_removed_if_that_is_allowed(
+        monkeypatch: pytest.MonkeyPatch, deletes: bool) -> None:
+    asked: list[str] = []
+
+    def answer(method: str) -> tuple[int, str]:
+        asked.append(method)
+        return (200, '') if deletes or method == 'PUT' else (403, 'AccessDenied')
+
+    with scripted(monkeypatch, answer) as store:
+        store.check_writable()
+
+    assert asked == ['PUT', 'DELETE']
+
+
 def test_a_list_on_s3_goes_on_past_a_page(aws: LocalAws) -> None:
     for number in range(1001):
         aws.s3.put_object(Bucket=BUCKET, Key=f'many/day/{number:04d}')
@@ -148,17 +192,18 @@ def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
             'The specified bucket does not exist')
 
 
-@pytest.fixture
-def denying(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
-    """A bucket that denies every call, in AWS's words."""
+@contextlib.contextmanager
+def scripted(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], tuple[int, str]]) -> Iterator[S3Store]:
+    """A bucket that answers to each method of HTTP by a status and a code of S3."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get('Content-Length', 0)))
-            body = b'<Error><Code>AccessDenied</Code><Message>role x may not,\n by policy y</Message></Error>'
-            self.send_response(403)
-            self.send_header('Content-Length', str(len(body)))
+            status, code = answer(self.command)
+            body = f'<Error><Code>{code}</Code><Message>role x may not,\n by policy y</Message></Error>'.encode()
+            self.send_response(status)
+            self.send_header('Content-Length', str(len(body) if code else 0))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body if code else b'')
 
         do_PUT = do_DELETE = do_GET
 
@@ -182,9 +227,9 @@ def denying(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
      'lists, or the manifest of a window that is no longer complete'),
     ('ListObjectsV2', lambda store: list(store.list('a')), 's3:ListBucket on the bucket')])
 def test_a_call_that_is_denied_says_what_to_grant_and_what_aws_says(
-        denying: S3Store, name: str, call: Callable[[S3Store], object], advice: str) -> None:
-    with pytest.raises(StoreError) as error:
-        call(denying)
+        monkeypatch: pytest.MonkeyPatch, name: str, call: Callable[[S3Store], object], advice: str) -> None:
+    with scripted(monkeypatch, lambda _: (403, 'AccessDenied')) as store, pytest.raises(StoreError) as error:
+        call(store)
 
     assert str(error.value) == (f'S3 {name} on s3://lake/x/a failed with AccessDenied: grant {advice}; '
                                 'AWS says: role x may not, by policy y')
