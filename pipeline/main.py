@@ -22,8 +22,9 @@ FAILED, REFUSED = 1, 2
 NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's configuration: "
              "boto3 reads AWS_DEFAULT_REGION and the profile")
 
-#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts.
-QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server')
+#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts. The
+#: AWS SDK shows a traceback of credentials that it cannot renew while those it has still hold; a call says it later.
+QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server', 'botocore.credentials')
 
 
 def main(argv: Sequence[str]) -> int:

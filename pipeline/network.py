@@ -48,9 +48,8 @@ OF_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentia
 CREDENTIALS = 'check the credentials that the AWS SDK finds'
 SOURCES = 'check the configuration of the AWS SDK, and the credentials that it finds'
 ROLE = 'check the role and the token that the AWS SDK finds'
+NETWORK = 'check the endpoint, the region and the network'
 BUNDLE = 'check the CA certificates that are given by AWS_CA_BUNDLE, --s3_verify or the AWS configuration'
-#: The user and the password of a proxy's URL.
-_LOGIN = re.compile(r"[^\s/'\"@]+:[^\s/'\"@]*@")
 #: Enough for the sentence in which AWS names the caller, the action, the resource and the policy.
 WORDS = 800
 
@@ -105,7 +104,7 @@ def words_of(error: Exception) -> str:
         return 'a header would hold a line break or another character that none may hold'  # the rest is a secret
     else:
         text = str(error)
-    line = _LOGIN.sub('***@', ' '.join(text.split()))
+    line = ' '.join(text.split())
     return line if len(line) <= WORDS else f'{line[:WORDS // 2]} ... {line[-WORDS // 2:]}'
 
 

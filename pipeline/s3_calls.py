@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 from botocore.exceptions import ClientError
 
 from pipeline import network
-from pipeline.network import SDK_ERRORS, code_of, is_of_credentials, name_of, reason_of, status_of
+from pipeline.network import NETWORK, SDK_ERRORS, code_of, is_of_credentials, name_of, reason_of, status_of
 from pipeline.stores import StoreError
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ ADVICE = {
     'PermanentRedirect': 'the bucket is in another region, give --s3_region_name',
     'RequestTimeTooSkewed': 'set the clock of this machine',
     'SignatureDoesNotMatch': 'check the credentials that the AWS SDK finds'}
-NETWORK = 'check the endpoint, the region and the network'
 #: By call: what to grant. S3 denies a read of what is not there to whoever may not list the bucket.
 GRANTS = {
     'DeleteObject': 's3:DeleteObject below the prefix: something has to be removed, such as an object that only an '

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from pipeline.network import code_of, is_of_credentials, name_of, passes, reason_of, status_of
+from pipeline.network import NETWORK, code_of, is_of_credentials, name_of, passes, reason_of, status_of
 
 THROTTLES = frozenset({
     'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'Throttling',
@@ -44,10 +44,11 @@ class Gap(ReadError):
 
 
 class PassingError(Exception):
-    """A Kinesis call failed for now."""
+    """A Kinesis call failed for now. `reason` says what to do if it goes on, and in whose words it failed."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, reason: str = NETWORK) -> None:
         super().__init__(code)
+        self.reason = reason
         self.throttled = code in THROTTLES
 
 
@@ -66,12 +67,12 @@ def error_of(error: Exception, call: str, stream: str, shard: str | None) -> Exc
         if code == 'ExpiredIteratorException':
             return ExpiredIterator()
         if code in PASSING or status_of(error) >= 500:
-            return PassingError(code)
+            return PassingError(code, reason_of(error, NETWORK))
         if code == 'ResourceNotFoundException' and shard:
             return ShardGone()
         advice = f'grant kinesis:{error.operation_name} on the stream' if code in DENIED else ADVICE.get(code, '')
     elif passes(error):
-        return PassingError(code)
+        return PassingError(name_of(error), reason_of(error, NETWORK))
     return ReadError(f'Kinesis {call} on {place_of(stream, shard)} failed with {name_of(error)}: '
                      f'{reason_of(error, advice)}')
 

@@ -171,6 +171,13 @@ def test_an_answer_that_is_not_of_kinesis_or_cut_short_passes(body: bytes) -> No
         get_records(Wire().answer_bytes(body))
 
 
+def test_a_failure_that_passes_has_a_reason_in_case_it_goes_on() -> None:
+    with pytest.raises(PassingError) as error:
+        get_records(Wire().refuse('InternalFailure', 'again\nplease', 500))
+
+    assert error.value.reason == 'check the endpoint, the region and the network; AWS says: again please'
+
+
 def test_an_expired_iterator_is_told() -> None:
     with pytest.raises(ExpiredIterator):
         get_records(Wire().refuse('ExpiredIteratorException'))
