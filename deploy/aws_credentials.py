@@ -44,4 +44,7 @@ def credentials(role: str, audience: str) -> dict[str, object]:
 
 
 if __name__ == '__main__':
-    print(json.dumps(credentials(*sys.argv[1:])))
+    try:
+        print(json.dumps(credentials(*sys.argv[1:])))
+    except Exception as error:  # one line: the SDK hands on what is on stderr
+        sys.exit(f'{type(error).__name__}: {error}')

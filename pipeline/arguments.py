@@ -129,6 +129,10 @@ def _aws(parser: ArgumentParser) -> None:
                        help="Beam's own: region of S3 (default: --aws_region)")
     group.add_argument('--s3_verify', type=certificates, metavar='FILE',
                        help="Beam's own: CA certificates for S3 (default: the SDK's)")
+    group.add_argument('--s3_sse', type=one_of('AES256', 'aws:kms'), metavar='HOW',
+                       help="encryption of objects, AES256 or aws:kms, sent with every put (default: the bucket's own)")
+    group.add_argument('--s3_kms_key_id', type=matching('[A-Za-z0-9:/_-]{1,2048}', 'an ID, ARN or alias of a KMS key'),
+                       metavar='KEY', help="KMS key of --s3_sse aws:kms, by ID, ARN or alias (default: S3's own)")
     group.add_argument('--s3_disable_ssl', action='store_true', help=argparse.SUPPRESS)
     for name in CREDENTIALS:
         group.add_argument(name, action=RefuseCredential, nargs='?', help=argparse.SUPPRESS)

@@ -37,6 +37,10 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
            '--errors_output, --backup_output: must not lie in events/, errors/, backup/ or manifests/ of --output')
     yield (args.runner == 'PrismRunner' and (args.readers or 1) > 1,
            f"--readers: got '{args.readers}', must be 1 on PrismRunner, which closes windows too early with more")
+    yield (bool(args.s3_kms_key_id) and args.s3_sse != 'aws:kms',
+           f"--s3_kms_key_id: must go with --s3_sse aws:kms, got {args.s3_sse or 'none'}")
+    yield (bool(args.s3_sse) and not any(_is_s3(uri) for uri in outputs),
+           '--s3_sse: must go with an output on S3, s3://bucket/prefix: the files of a folder are not encrypted')
     yield (args.s3_disable_ssl,
            '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it')
     yield (args.runner == 'DataflowRunner' and any(not _is_s3(uri) for uri in outputs),

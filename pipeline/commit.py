@@ -82,9 +82,13 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
 
 
 def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
-    """Take back what says that a window is complete, where an earlier run had committed it: its objects are cut short.
+    """Take back what says that a window is complete, if an earlier run committed it: its objects are now cut short.
+
+    Nothing is deleted unless it is there: a bucket may deny deletion to whoever never needs it.
     """
-    conf.store.delete(manifest_path(window_ms))
+    path = manifest_path(window_ms)
+    if conf.store.get(path) is not None:
+        conf.store.delete(path)
     if conf.moves_anchor:
         retreat_anchor(conf.store, window_ms, conf.flush_ms, conf.settings)
 

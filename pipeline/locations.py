@@ -41,7 +41,9 @@ def endpoint_url(text: str) -> str:
     if not whole:
         refuse(text, 'http(s)://host or http(s)://host:port')
     if parts.scheme == 'http' and not is_loopback(parts.hostname or ''):
-        refuse(text, 'https: plain http is for localhost, 127.0.0.0/8 and [::1] only')
+        refuse(text, 'https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would travel '
+                     'unencrypted, and no option allows more. Of a container, publish the port here or share the '
+                     'network (network_mode), and give http://localhost:PORT; or put https before it')
     return text.rstrip('/')
 
 

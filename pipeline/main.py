@@ -20,10 +20,12 @@ from pipeline.progress import PROGRESS
 #: As shells show a program that Ctrl-C ended.
 INTERRUPTED = 130
 FAILED, REFUSED = 1, 2
-NO_REGION = "--aws_region: must be given: neither an ARN in --stream nor the AWS SDK's configuration names a region"
+NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's configuration: "
+             "boto3 reads AWS_DEFAULT_REGION and the profile")
 
-#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts.
-QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server')
+#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts. The
+#: AWS SDK shows a traceback of credentials that it cannot renew while those it has still hold; a call says it later.
+QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server', 'botocore.credentials')
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,7 +73,7 @@ def _run(options: Options) -> int:
     except RunRefused as error:
         return _failed(str(error), REFUSED)
     except NoRegionError:
-        return _failed(NO_REGION, REFUSED)
+        return _failed(NO_REGION + _other_variable(), REFUSED)
     except (Incomplete, PipelineFailed) as error:
         return _failed(_fitting(str(error), options), FAILED)
     except Exception as error:
@@ -89,6 +91,11 @@ def _fitting(line: str, options: Options) -> str:
     if PROGRESS.replays:
         return line.replace('go on with --start=resume', 'run the same command again')
     return line.replace('--start=resume', '--start=resume, without --start_over') if options.start_over else line
+
+
+def _other_variable() -> str:
+    """Say so if the region is in the variable that other SDKs read."""
+    return ', not AWS_REGION, which is set' if os.environ.get('AWS_REGION') else ''
 
 
 def _say(line: str) -> None:

@@ -1,22 +1,142 @@
-"""Which failures of the AWS SDK, those without an answer of the service, pass by themselves."""
+"""Failures of the AWS SDK: what a call can raise, which of it passes by itself, and one line for the rest.
+
+S3 and Kinesis share this. Credentials are fetched inside a call, so a call can also raise what their sources meet.
+"""
 from __future__ import annotations
+
+import re
 
 from botocore.exceptions import (
     BotoCoreError,
+    ClientError,
     ConnectionError,
     CredentialRetrievalError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
     SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
-# EndpointConnectionError and ConnectTimeoutError are ConnectionErrors and no HTTPClientErrors.
-PASSING = (ConnectionError, CredentialRetrievalError, FlexibleChecksumError, HTTPClientError, IncompleteReadError,
+#: What a call by the SDK can raise. It does not wrap what its sources of credentials meet: OSError (a token file or a
+#: helper that is not there), ValueError (a helper that prints no JSON), LookupError, AttributeError and TypeError (JSON
+#: of another form), RuntimeError (fresh credentials that have already expired).
+SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError, LookupError, AttributeError,
+              TypeError, RuntimeError)
+#: Failures of a network or of a service that gave no answer of its own. EndpointConnectionError and ConnectTimeoutError
+#: are ConnectionErrors and no HTTPClientErrors.
+PASSING = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteReadError, MetadataRetrievalError,
            ResponseParserError)
+#: Sources of credentials that are services, as errors name them: what they fail with passes. A `credential_process`
+#: says itself what is wrong. When credentials are renewed, the SDK has called it for five minutes before a call fails.
+METADATA = frozenset({'container-role', 'iam-role'})
+HELPER = 'custom-process'
+#: Calls by which the SDK gets credentials, inside a call of S3 or Kinesis.
+CREDENTIAL_CALLS = frozenset({'AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'CreateOAuth2Token',
+                              'CreateToken', 'GetRoleCredentials'})
+PASSING_CODES = frozenset({'IDPCommunicationError', 'RequestLimitExceeded', 'RequestTimeout', 'Throttling',
+                           'ThrottlingException', 'TooManyRequestsException'})
+
+OF_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError,
+                  TokenRetrievalError)
+CREDENTIALS = 'check the credentials that the AWS SDK finds'
+SOURCES = 'check the configuration of the AWS SDK, and the credentials that it finds'
+ROLE = 'check the role and the token that the AWS SDK finds'
+NETWORK = 'check the endpoint, the region and the network'
+BUNDLE = 'check the CA certificates that are given by AWS_CA_BUNDLE, --s3_verify or the AWS configuration'
+#: Enough for the sentence in which AWS names the caller, the action, the resource and the policy.
+WORDS = 800
 
 
-def passes(error: BotoCoreError | ResponseParserError) -> bool:
-    """Tell whether the same call is worth making again: not where a certificate is refused, or the call is wrong."""
-    return isinstance(error, PASSING) and not (isinstance(error, SSLError) and 'CERTIFICATE' in str(error))
+def passes(error: Exception) -> bool:
+    """Return whether the same call is worth making again, for a failure without an answer of the service."""
+    if isinstance(error, ClientError):  # of CREDENTIAL_CALLS
+        return status_of(error) >= 500 or code_of(error) in PASSING_CODES
+    if isinstance(error, CredentialRetrievalError):
+        return error.kwargs['provider'] in METADATA
+    return isinstance(error, PASSING) and not _is_refused_here(error)
+
+
+def is_of_credentials(error: Exception) -> bool:
+    """Return whether an error answer came from a service that the SDK asks for credentials."""
+    return isinstance(error, ClientError) and error.operation_name in CREDENTIAL_CALLS
+
+
+def code_of(error: Exception) -> str:
+    """Name an error: AWS's own code, or the kind of failure if there was no answer."""
+    return str(error.response['Error']['Code']) if isinstance(error, ClientError) else type(error).__name__
+
+
+def status_of(error: ClientError) -> int:
+    """Return the HTTP status of an error answer, 0 if it has none."""
+    return int(error.response.get('ResponseMetadata', {}).get('HTTPStatusCode') or 0)
+
+
+def name_of(error: Exception) -> str:
+    """Name an error and, if it met a call for credentials, that call: `AccessDenied of AssumeRole`."""
+    call = f' of {error.operation_name}' if isinstance(error, ClientError) and is_of_credentials(error) else ''
+    return f'{code_of(error)}{call}'
+
+
+def reason_of(error: Exception, advice: str = '') -> str:
+    """Say what to do and what AWS, the SDK or a helper says of an error: in one line, without a secret.
+
+    `advice` is for an answer of S3 or Kinesis and for a network that fails; what concerns credentials brings its own.
+    """
+    words = words_of(error)
+    parts = [_advice(error) or advice, f'{_speaker(error)} says: {words}' if words else '']
+    return '; '.join(part for part in parts if part) or 'see the AWS documentation'
+
+
+def words_of(error: Exception) -> str:
+    """Give an error's own words, folded into one line; of a long text the beginning and the end."""
+    if isinstance(error, ClientError):
+        text = error.response['Error'].get('Message') or ''
+    elif isinstance(error, CredentialRetrievalError):
+        text = error.kwargs['error_msg']
+    elif _is_header(error):
+        return 'a header would hold a line break or another character that none may hold'  # the rest is a secret
+    else:
+        text = str(error)
+    line = ' '.join(text.split())
+    return line if len(line) <= WORDS else f'{line[:WORDS // 2]} ... {line[-WORDS // 2:]}'
+
+
+def _speaker(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return 'AWS'
+    helper = isinstance(error, CredentialRetrievalError) and error.kwargs['provider'] == HELPER
+    return 'credential_process' if helper else 'the AWS SDK'
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return BUNDLE
+    if is_of_credentials(error):
+        return ROLE
+    if isinstance(error, OF_CREDENTIALS) or _is_header(error):
+        return CREDENTIALS
+    return '' if isinstance(error, (BotoCoreError, ClientError, ResponseParserError)) else SOURCES
+
+
+def _is_refused_here(error: Exception) -> bool:
+    """Return whether the SDK wraps something that this machine refuses: a certificate, a file, a proxy's name."""
+    cause = getattr(error, 'kwargs', {}).get('error')
+    if isinstance(error, SSLError):
+        args = getattr(cause, 'args', ())
+        return 'CERTIFICATE' in str(error) or any(_is_of_a_file(arg) for arg in args)
+    return type(error) is HTTPClientError and isinstance(cause, ValueError)
+
+
+def _is_of_a_file(cause: object) -> bool:
+    return isinstance(cause, (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError))
+
+
+def _is_header(error: Exception) -> bool:
+    return isinstance(error, HTTPClientError) and bool(re.search('header (value|name)', str(error)))

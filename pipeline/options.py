@@ -57,6 +57,8 @@ class Options:
     s3_endpoint_url: str | None
     s3_region_name: str | None
     s3_verify: str | None
+    s3_sse: str | None
+    s3_kms_key_id: str | None
     runner: str
     beam_args: tuple[str, ...]
 

@@ -9,8 +9,6 @@ from pipeline.s3 import S3Store
 from pipeline.settings import RunRefused
 from pipeline.stores import FolderStore, Store, StoreError
 
-#: Written and removed at the start of a run; readers of a lake pass over names that begin with a dot.
-PROBE = '.write-check'
 #: In a place that was moved: the output whose errors or backups are there.
 OWNER = '.written-by'
 
@@ -20,7 +18,8 @@ def store_at(uri: str, options: Options) -> Store:
     parts = urlsplit(uri)
     if parts.scheme == 's3':
         return S3Store(parts.netloc, parts.path.strip('/'), options.s3_endpoint_url,
-                       options.s3_region_name or options.aws_region, options.s3_verify)
+                       options.s3_region_name or options.aws_region, options.s3_verify, options.s3_sse,
+                       options.s3_kms_key_id)
     return FolderStore(uri)
 
 
@@ -32,7 +31,7 @@ def outputs_of(options: Options) -> dict[str, Store]:
 
 
 def check_outputs(options: Options) -> None:
-    """Raise RunRefused where a run could not write, not remove what it has written, or write over another job's.
+    """Raise RunRefused if a run could not write, or would write over another job's objects.
 
     A moved place is claimed for its output: keys of errors and backups are the same whatever the output is.
     """
@@ -46,7 +45,7 @@ def check_outputs(options: Options) -> None:
 
 
 def _check(name: str, store: Store, options: Options) -> None:
-    _probe(store)
+    store.check_writable()
     owner = store.get(OWNER)
     if getattr(options, name) == options.output:
         taken = owner is not None
@@ -60,8 +59,3 @@ def _check(name: str, store: Store, options: Options) -> None:
         whose = 'another job has its --output' if owner is None else f'{OWNER} there says whose objects these are'
         raise RunRefused(f'--{name}: holds objects of another job under the same keys ({whose}): give a place of its '
                          'own')
-
-
-def _probe(store: Store) -> None:
-    store.put(PROBE, b'')
-    store.delete(PROBE)

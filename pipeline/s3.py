@@ -1,6 +1,7 @@
 """A prefix of an S3 bucket. Calls are made again while S3 fails for now, and errors say what to do."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -8,12 +9,18 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from pipeline.s3_calls import CREDENTIALS, code_of, give_up, patiently
-from pipeline.stores import StoreError
+from pipeline.network import SDK_ERRORS, code_of
+from pipeline.s3_calls import CREDENTIALS, give_up, patiently
+from pipeline.stores import PROBE, StoreError
 
 T = TypeVar('T')
+
+#: No object has this ETag: a put under the condition that it has writes nothing, but is refused to whoever may not put.
+NO_ETAG = '"00000000000000000000000000000000"'
+#: What S3 answers to it: another object is there, or none, or this S3 knows no conditions.
+UNMET = frozenset({'PreconditionFailed', 'NoSuchKey', 'NotImplemented'})
 
 #: botocore's own retries share a quota: a dozen objects that fail at once use it up, and then it gives up at once. And
 #: they end before the body of an answer is read. So there is one loop, ours.
@@ -29,11 +36,12 @@ class S3Store:
     endpoint_url: str | None = None
     region: str | None = None
     verify: str | None = None
+    sse: str | None = None
+    kms_key_id: str | None = None
 
     def put(self, path: str, data: bytes) -> None:
         kind = 'application/json' if path.endswith('.json') else 'application/x-gzip'
-        self._call('PutObject', path, lambda key: self._client.put_object(
-            Bucket=self.bucket, Key=key, Body=data, ContentType=kind))
+        self._call('PutObject', path, functools.partial(self._put, Body=data, ContentType=kind))
 
     def get(self, path: str) -> bytes | None:
         return self._call('GetObject', path, self._read)
@@ -51,6 +59,26 @@ class S3Store:
                 return
             token = {'ContinuationToken': page['NextContinuationToken']}
 
+    def check_writable(self) -> None:
+        if self._call('PutObject', PROBE, self._puts):
+            with contextlib.suppress(StoreError):  # an empty object that may not be removed does no harm
+                self.delete(PROBE)
+
+    def _puts(self, key: str) -> bool:
+        """Return whether a put was carried out whose condition is never met: some other S3 do not look at it."""
+        try:
+            self._put(key, Body=b'', IfMatch=NO_ETAG)
+        except ClientError as error:
+            if code_of(error) not in UNMET:
+                raise
+            return False
+        return True
+
+    def _put(self, key: str, **more: Any) -> None:
+        encryption = {'ServerSideEncryption': self.sse, 'SSEKMSKeyId': self.kms_key_id}
+        more.update((name, value) for name, value in encryption.items() if value)
+        self._client.put_object(Bucket=self.bucket, Key=key, **more)
+
     def _read(self, key: str) -> bytes | None:
         try:
             body: bytes = self._client.get_object(Bucket=self.bucket, Key=key)['Body'].read()
@@ -65,7 +93,8 @@ class S3Store:
 
     def _call(self, name: str, path: str, call: Callable[[str], T]) -> T:
         key = self._key(path)
-        what = f'S3 {name} on s3://{self.bucket}/{key}'
+        where = f's3://{self.bucket}/{key}'
+        what = f'S3 {name} on {where}'
         try:
             try:
                 return patiently(what, lambda: call(key))
@@ -74,8 +103,8 @@ class S3Store:
                     raise
             _s3_client.cache_clear()
             return patiently(what, lambda: call(key))
-        except (BotoCoreError, ClientError) as error:
-            give_up(what, error)
+        except SDK_ERRORS as error:
+            give_up(name, where, error)
 
     def _key(self, path: str) -> str:
         return f'{self.prefix}/{path}' if self.prefix else path
@@ -87,8 +116,5 @@ class S3Store:
 
 @functools.lru_cache(maxsize=8)
 def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> Any:
-    try:
-        return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
-                                              config=CONFIG)
-    except ValueError as error:
-        raise StoreError(f'the AWS SDK cannot open S3: {error}; check its configuration') from None
+    return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
+                                          config=CONFIG)

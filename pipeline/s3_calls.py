@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from pipeline import network
+from pipeline.network import NETWORK, SDK_ERRORS, code_of, is_of_credentials, name_of, reason_of, status_of
 from pipeline.stores import StoreError
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ PASSING_CODES = frozenset({
     'BadDigest', 'RequestTimeout', 'RequestLimitExceeded', 'SlowDown', 'Throttling', 'ThrottlingException',
     'XAmzContentChecksumMismatch'})
 ADVICE = {
-    'AccessDenied': 'grant s3:ListBucket on the bucket, and s3:GetObject, PutObject and DeleteObject below the prefix',
     'AuthorizationHeaderMalformed': 'the bucket is in another region, give --s3_region_name',
     'ExpiredToken': 'renew the credentials that the AWS SDK finds',
     'IllegalLocationConstraintException': 'the bucket is in another region, give --s3_region_name',
@@ -35,6 +35,13 @@ ADVICE = {
     'PermanentRedirect': 'the bucket is in another region, give --s3_region_name',
     'RequestTimeTooSkewed': 'set the clock of this machine',
     'SignatureDoesNotMatch': 'check the credentials that the AWS SDK finds'}
+#: By call: what to grant. S3 denies a read of what is not there to whoever may not list the bucket.
+GRANTS = {
+    'DeleteObject': 's3:DeleteObject below the prefix: something has to be removed, such as an object that only an '
+                    'earlier manifest lists, or the manifest of a window that is no longer complete',
+    'GetObject': 's3:ListBucket on the bucket and s3:GetObject below the prefix',
+    'ListObjectsV2': 's3:ListBucket on the bucket',
+    'PutObject': 's3:PutObject below the prefix; if a policy demands encryption, give --s3_sse'}
 #: Worth one more try with credentials read anew: they are rotated while a job runs.
 CREDENTIALS = frozenset({'ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'SignatureDoesNotMatch'})
 
@@ -45,13 +52,13 @@ def patiently(what: str, call: Callable[[], T]) -> T:
     while True:
         try:
             return call()
-        except (BotoCoreError, ClientError) as error:
+        except SDK_ERRORS as error:
             now, failures = time.monotonic(), failures + 1
             deadline = deadline or now + PATIENCE_S
             if not passes(error) or now >= deadline:
                 raise
             if failures == WARN_AFTER:
-                _log.warning('%s fails with %s, trying again', what, code_of(error))
+                _log.warning('%s fails with %s, trying again', what, name_of(error))
         _count_retry()
         # Some jitter, never none of the delay: workers that were throttled together must not come back together.
         time.sleep(min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0))
@@ -62,25 +69,18 @@ def _count_retry() -> None:
     Metrics.counter('s3', 'retries').inc()
 
 
-def passes(error: BotoCoreError | ClientError) -> bool:
-    """Tell whether the same call is worth making again a little later."""
-    if isinstance(error, ClientError):
-        status = error.response.get('ResponseMetadata', {}).get('HTTPStatusCode')
-        return status in PASSING_STATUS or code_of(error) in PASSING_CODES
+def passes(error: Exception) -> bool:
+    """Return whether the same call is worth making again a little later."""
+    if isinstance(error, ClientError) and not is_of_credentials(error):
+        return status_of(error) in PASSING_STATUS or code_of(error) in PASSING_CODES
     return network.passes(error)
 
 
-def code_of(error: BotoCoreError | ClientError) -> str:
-    """Name an error: S3's own code, or the kind of failure where there was no answer."""
-    return str(error.response['Error']['Code']) if isinstance(error, ClientError) else type(error).__name__
-
-
-def give_up(what: str, error: BotoCoreError | ClientError) -> NoReturn:
-    """Raise StoreError for an error that did not pass."""
-    code = code_of(error)
+def give_up(name: str, where: str, error: Exception) -> NoReturn:
+    """Raise StoreError for an error of a call, `PutObject`, that did not pass."""
+    what, code = f'S3 {name} on {where}', code_of(error)
     if passes(error):
-        raise StoreError(f'{what} goes on failing with {code}, tried for {PATIENCE_S:.0f} s: check the endpoint, the '
-                         'region and the network; what is committed stays, go on with --start=resume') from None
-    advice = ADVICE.get(code) or (error.response['Error'].get('Message', '') if isinstance(error, ClientError)
-                                  else str(error))
-    raise StoreError(f'{what} failed with {code}: {advice}') from None
+        raise StoreError(f'{what} goes on failing with {name_of(error)}, tried for {PATIENCE_S:.0f} s: '
+                         f'{reason_of(error, NETWORK)}; what is committed stays, go on with --start=resume') from None
+    advice = f'grant {GRANTS[name]}' if code == 'AccessDenied' else ADVICE.get(code, '')
+    raise StoreError(f'{what} failed with {name_of(error)}: {reason_of(error, advice)}') from None

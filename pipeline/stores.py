@@ -12,6 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+#: A store is asked under this name whether it takes a put; readers of a lake pass over names that begin with a dot.
+PROBE = '.write-check'
+
 
 class StoreError(Exception):
     """A store refused for good: one line that names the call, the place and what to do."""
@@ -31,6 +34,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Give the paths that begin with the prefix (which ends in `/`), sorted."""
+
+    def check_writable(self) -> None:
+        """Raise if nothing can be put here; leave nothing behind."""
 
 
 class MemoryStore(dict[str, bytes]):
@@ -53,6 +59,9 @@ class MemoryStore(dict[str, bytes]):
 
     def list(self, prefix: str) -> Iterator[str]:
         return iter(sorted(path for path in self if path.startswith(prefix)))
+
+    def check_writable(self) -> None:
+        """A dictionary takes everything."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +98,10 @@ class FolderStore:
     def list(self, prefix: str) -> Iterator[str]:
         files = (file for file in pathlib.Path(self.root, prefix).rglob('*') if file.is_file())
         return iter(sorted(file.relative_to(self.root).as_posix() for file in files if file.name[0] != '.'))
+
+    def check_writable(self) -> None:
+        self.put(PROBE, b'')
+        self.delete(PROBE)
 
     @contextlib.contextmanager
     def _refusing(self, call: str, path: str) -> Iterator[None]:

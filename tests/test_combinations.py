@@ -9,7 +9,8 @@ from pipeline.values import Refused
 
 FINE: dict[str, object] = {
     'start': None, 'start_over': False, 'stop': None, 'new_layout': False, 'no_backup': False, 'backup_output': None,
-    'output': '/lake', 'errors_output': None, 'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False}
+    'output': '/lake', 'errors_output': None, 'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False,
+    's3_sse': None, 's3_kms_key_id': None}
 
 
 @pytest.mark.parametrize('values', [
@@ -19,7 +20,9 @@ FINE: dict[str, object] = {
     {'start_over': True, 'start': 0, 'stop': 'now'},
     {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'}, {'readers': 1, 'runner': 'PrismRunner'},
     {'no_backup': True}, {'backup_output': '/b'}, {'backup_output': '/lake'}, {'errors_output': '/lake/events-errors'},
-    {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'}])
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'},
+    {'s3_sse': 'AES256', 'output': 's3://lake'}, {'s3_sse': 'aws:kms', 'errors_output': 's3://lake'},
+    {'s3_sse': 'aws:kms', 's3_kms_key_id': 'alias/x', 'output': 's3://lake'}])
 def test_these_go_together(values: dict[str, object]) -> None:
     check_together(argparse.Namespace(**{**FINE, **values}))
 
@@ -31,7 +34,9 @@ def test_these_go_together(values: dict[str, object]) -> None:
     {'start_over': True, 'start': 'resume'}, {'readers': 2, 'runner': 'PrismRunner'},
     {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}, {'runner': 'DataflowRunner'},
     {'errors_output': '/lake/events'}, {'backup_output': '/lake/manifests/b'},
-    {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'}])
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'},
+    {'s3_kms_key_id': 'x', 'output': 's3://lake'}, {'s3_sse': 'AES256', 's3_kms_key_id': 'x', 'output': 's3://lake'},
+    {'s3_sse': 'aws:kms'}])
 def test_these_do_not(values: dict[str, object]) -> None:
     with pytest.raises(Refused):
         check_together(argparse.Namespace(**{**FINE, **values}))

@@ -231,5 +231,13 @@ def test_a_replay_that_is_cut_short_leaves_resume_and_a_window_never_committed_a
     assert fresh == anchored()
 
 
+def test_what_was_never_committed_is_not_asked_to_be_deleted() -> None:
+    store = anchored()
+
+    withdraw_window(settings_of(store), START)
+
+    assert 'delete' not in {effect for effect, _ in store.effects}
+
+
 def _die(store: MemoryStore, path: str) -> None:
     raise KeyboardInterrupt

@@ -158,3 +158,12 @@ def test_workers_on_google_cloud_get_aws_credentials_by_their_service_account(tm
     assert (method, bool(key and secret and token)) == ('custom-process', True)
     assert asked == [('/computeMetadata/v1/instance/service-accounts/default/identity?audience=mmp&format=full',
                       'Google')]
+
+
+def test_the_helper_says_in_one_line_why_it_has_no_credentials() -> None:
+    done = subprocess.run([sys.executable, str(DEPLOY / 'aws_credentials.py'), ROLE, 'mmp'], text=True,
+                          capture_output=True, timeout=50,
+                          env={**demo_environment(), 'GCE_METADATA_HOST': '127.0.0.1:1'})
+
+    assert (done.returncode, done.stdout) == (1, '')
+    assert re.fullmatch('URLError: <urlopen error .*Connection refused>\n', done.stderr)

@@ -190,7 +190,7 @@ def test_the_command_that_tests_is_the_one_that_ci_runs() -> None:
 
 @pytest.mark.parametrize('name', ['run.sh', 'setup.py'])
 def test_what_starts_everything_stays_short(name: str) -> None:
-    assert len((ROOT / name).read_text().splitlines()) < 30
+    assert len((ROOT / name).read_text().splitlines()) < 40
 
 
 def test_every_package_is_named_in_setup() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 from pipeline import main as program
 from pipeline.execute import Incomplete
 from pipeline.kinesis.errors import ReadError
-from pipeline.local.servers import demo_environment
+from pipeline.local.servers import LOOPBACK, demo_environment
 from pipeline.settings import RunRefused
 
 ARGS = ['--stream', 'app', '--output', '/tmp/lake', '--stop', 'now']
@@ -141,7 +143,33 @@ def test_a_configuration_that_the_aws_sdk_refuses_is_told_in_a_line(
                          capture_output=True, env=environment)
 
     assert (job.returncode, job.stdout, job.stderr.count('\n')) == (2, '', 1)
-    assert job.stderr.startswith(f'pipeline: error: {option}the AWS SDK cannot open ')
+    assert job.stderr.startswith(f'pipeline: error: {option}{service.title()} ')
+    assert job.stderr.endswith('failed with ValueError: check the configuration of the AWS SDK, and the credentials '
+                               'that it finds; the AWS SDK says: Invalid endpoint: garbage\n')
+
+
+@pytest.mark.parametrize(('output', 'name', 'words'), [
+    ('s3://lake', 'AWS_WEB_IDENTITY_TOKEN_FILE', "[Errno 2] No such file or directory: '{folder}/none'"),
+    ('{folder}/lake', 'AWS_WEB_IDENTITY_TOKEN_FILE', "[Errno 2] No such file or directory: '{folder}/none'"),
+    ('{folder}/lake', 'credential_process', "[Errno 2] No such file or directory: '{folder}/none'"),
+    ('s3://lake', 'AWS_CA_BUNDLE', '[Errno 2] No such file or directory')])
+def test_credentials_that_cannot_be_had_are_refused_at_once(
+        tmp_path: pathlib.Path, output: str, name: str, words: str) -> None:
+    environment = demo_environment()
+    if name != 'AWS_CA_BUNDLE':
+        del environment['AWS_ACCESS_KEY_ID'], environment['AWS_SECRET_ACCESS_KEY']
+    (tmp_path / 'config').write_text(f'[default]\n{name} = {tmp_path}/none\n')
+    with contextlib.closing(socket.create_server((LOOPBACK, 0))) as server:
+        endpoint = f'{"https" if name == "AWS_CA_BUNDLE" else "http"}://{LOOPBACK}:{server.getsockname()[1]}'
+        job = subprocess.run(
+            [sys.executable, '-m', 'pipeline', '--stream', 'app', '--output', output.format(folder=tmp_path),
+             '--kinesis_endpoint_url', endpoint, '--s3_endpoint_url', endpoint],
+            text=True, capture_output=True, timeout=50,
+            env={**environment, name: f'{tmp_path}/none', 'AWS_ROLE_ARN': 'arn:aws:iam::123456789012:role/x',
+                 'AWS_CONFIG_FILE': f'{tmp_path}/config'})
+
+    assert (job.returncode, job.stdout, job.stderr.count('\n')) == (2, '', 1), job.stderr
+    assert job.stderr.startswith('pipeline: error: ') and words.format(folder=tmp_path) in job.stderr
 
 
 def test_a_run_whose_lines_nobody_reads_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,13 +182,16 @@ def test_a_run_whose_lines_nobody_reads_goes_on(monkeypatch: pytest.MonkeyPatch)
     assert outcome_of(monkeypatch, 'reading', 'windows 1') == 0
 
 
-def test_a_region_that_nobody_names_is_asked_for_by_its_option(tmp_path: pathlib.Path) -> None:
-    environment = demo_environment()
+@pytest.mark.parametrize(('variable', 'rest'), [
+    ({}, ''), ({'AWS_REGION': 'eu-west-1'}, ', not AWS_REGION, which is set')])
+def test_a_region_that_nobody_names_is_asked_for_with_the_variable_that_boto3_reads(
+        tmp_path: pathlib.Path, variable: dict[str, str], rest: str) -> None:
+    environment = {**demo_environment(), **variable}
     del environment['AWS_DEFAULT_REGION']
 
     done = subprocess.run([sys.executable, '-m', 'pipeline', '--stream', 'events', '--output', str(tmp_path)],
                           env=environment, text=True, capture_output=True, timeout=50)
 
     assert (done.returncode, done.stdout, done.stderr) == (2, '', (
-        'pipeline: error: --aws_region: must be given: neither an ARN in --stream nor the AWS SDK\'s configuration '
-        'names a region\n'))
+        "pipeline: error: --aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's "
+        f'configuration: boto3 reads AWS_DEFAULT_REGION and the profile{rest}\n'))

@@ -19,7 +19,10 @@ BUCKET = 's3://bucket/prefix with a bucket name by S3\'s rules (3 to 63 of a-z, 
 PREFIX = 's3://bucket/prefix without empty parts, ".", "..", "?", "#", "\\" and outer spaces'
 SCHEME = 's3://bucket/prefix or a folder; no other scheme is known'
 URL = 'http(s)://host or http(s)://host:port'
-LOCAL = 'https: plain http is for localhost, 127.0.0.0/8 and [::1] only'
+LOCAL = ('https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would travel unencrypted, and '
+         'no option allows more. Of a container, publish the port here or share the network (network_mode), and give '
+         'http://localhost:PORT; or put https before it')
+KEY = 'arn:aws:kms:eu-west-1:123456789012:alias/lake'
 NAME = ('[LABEL=]NAME, a name of 1 to 128 of a-z, A-Z, 0-9, "_", "." and "-", '
         'or [LABEL=]arn:aws:kinesis:REGION:ACCOUNT:stream/NAME')
 LABEL = 'LABEL=STREAM with a label of 1 to 32 of a-z, 0-9, "_" and "-"'
@@ -105,6 +108,8 @@ WRONG_VALUES = {
     '--s3_endpoint_url ftp://localhost': URL,
     '--s3_endpoint_url https://': URL,
     '--s3_verify false': 'a file of CA certificates that exists',
+    '--s3_sse aes256': 'AES256 or aws:kms',
+    '--s3_kms_key_id "a key"': 'an ID, ARN or alias of a KMS key',
     '--aws_region "eu west"': 'a region such as eu-west-1',
 }
 #: The others, by the whole line that answers what follows BASE.
@@ -140,6 +145,11 @@ WRONG_LINES = {
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
     '--s3_disable_ssl': '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it',
+    f'--output s3://lake --s3_kms_key_id {KEY}': '--s3_kms_key_id: must go with --s3_sse aws:kms, got none',
+    f'--output s3://lake --s3_sse AES256 --s3_kms_key_id {KEY}':
+        '--s3_kms_key_id: must go with --s3_sse aws:kms, got AES256',
+    '--s3_sse AES256': '--s3_sse: must go with an output on S3, s3://bucket/prefix: the files of a folder are not '
+                       'encrypted',
     '--platform_field Platform': "--platform_field: got 'Platform', must be a name that a field can have after "
                                  "renaming, such as 'platform'",
     '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, whose workers\' folders are '
@@ -202,7 +212,7 @@ def test_defaults() -> None:
         compression='gzip', json_fields=EVENT_VALUE, rules=CONVENTION, platform_field='platform',
         time_field='event_time', partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False,
         aws_region=None, kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None,
-        s3_verify=None, runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
+        s3_verify=None, s3_sse=None, s3_kms_key_id=None, runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
 
 
 @pytest.mark.parametrize(('line', 'values'), [
@@ -229,6 +239,9 @@ def test_defaults() -> None:
     ('--no_backup --replace --new_layout', {'backup': False, 'replace': True, 'new_layout': True}),
     ('--aws_region eu-west-1', {'aws_region': 'eu-west-1'}),
     ('--kinesis_endpoint_url http://localhost:4566/', {'kinesis_endpoint_url': 'http://localhost:4566'}),
+    ('--output s3://lake --s3_sse AES256', {'output': 's3://lake', 's3_sse': 'AES256'}),
+    (f'--output s3://lake --s3_sse aws:kms --s3_kms_key_id {KEY}',
+     {'output': 's3://lake', 's3_sse': 'aws:kms', 's3_kms_key_id': KEY}),
     ('--runner FnApiRunner', {}),
     ('--runner PrismRunner --readers 1', {'runner': 'PrismRunner', 'readers': 1, 'beam_args': (
         '--runner=PrismRunner',)}),

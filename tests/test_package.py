@@ -1,6 +1,7 @@
 """What `pip install .` brings: our two packages whole, and nothing else at the top."""
 from __future__ import annotations
 
+import importlib.metadata
 import pathlib
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import zipfile
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'pipeline', 'transforms', 'tests')
@@ -29,3 +31,15 @@ def test_the_wheel_holds_our_two_packages_and_the_licence(tmp_path: pathlib.Path
     assert names == {file.relative_to(ROOT).as_posix()
                      for top in ('pipeline', 'transforms') for file in (ROOT / top).rglob('*.py')}
     assert any(name.endswith('/licenses/LICENSE') for name in zipfile.ZipFile(wheel).namelist())
+
+
+def test_every_dependency_has_a_lower_bound_that_is_met_here(tmp_path: pathlib.Path) -> None:
+    subprocess.run([sys.executable, 'setup.py', '--quiet', 'egg_info', '--egg-base', str(tmp_path)], cwd=ROOT,
+                   check=True, capture_output=True, timeout=50)
+    lines = (tmp_path / 'mmp_pipeline.egg-info/requires.txt').read_text().splitlines()
+    needs = [Requirement(line) for line in lines if line and line[0] != '[']
+
+    assert {'boto3', 'apache-beam', 'pytest', 'moto'} <= {need.name for need in needs}
+    assert [str(need) for need in needs if not {'>=', '=='} & {one.operator for one in need.specifier}] == []
+    assert [str(need) for need in needs if need.extras != {'gcp'}
+            and not need.specifier.contains(importlib.metadata.version(need.name))] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import pathlib
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.local.servers import LOOPBACK, LocalAws
+from pipeline.local.servers import LOOPBACK, LocalAws, demo_environment
 from pipeline.s3 import S3Store
 from pipeline.stores import FolderStore, MemoryStore, Store, StoreError
 
@@ -125,6 +126,49 @@ def test_objects_on_s3_say_what_they_are(aws: LocalAws, path: str, kind: str) ->
     assert (head['ContentType'], head.get('ContentEncoding')) == (kind, None)
 
 
+@pytest.mark.parametrize(('sse', 'key', 'shown'), [
+    (None, None, ('AES256', None)), ('AES256', None, ('AES256', None)), ('aws:kms', None, ('aws:kms', None)),
+    ('aws:kms', 'alias/lake', ('aws:kms', 'alias/lake'))])
+def test_objects_on_s3_are_encrypted_as_told(aws: LocalAws, sse: str | None, key: str | None,
+                                             shown: tuple[str, str | None]) -> None:
+    S3Store(BUCKET, 'sse', aws.endpoint, sse=sse, kms_key_id=key).put('a', b'1')
+
+    head = aws.s3.head_object(Bucket=BUCKET, Key='sse/a')
+    assert (head.get('ServerSideEncryption', 'AES256'), head.get('SSEKMSKeyId')) == shown
+
+
+def test_a_store_is_asked_whether_it_takes_a_put_and_nothing_is_left(store: Store) -> None:
+    store.put('a/b', b'1')
+
+    store.check_writable()
+
+    assert list(store.list('')) == ['a/b']
+
+
+def test_what_is_under_the_name_of_the_check_stays_as_it_is(aws: LocalAws) -> None:
+    store = S3Store(BUCKET, 'kept', aws.endpoint)
+    store.put('.write-check', b'of another version')
+
+    store.check_writable()
+
+    assert store.get('.write-check') == b'of another version'
+
+
+@pytest.mark.parametrize('deletes', [True, False])
+def test_an_s3_that_knows_no_conditions_is_written_to_and_its_check_removed_if_that_is_allowed(
+        monkeypatch: pytest.MonkeyPatch, deletes: bool) -> None:
+    asked: list[str] = []
+
+    def answer(method: str) -> tuple[int, str]:
+        asked.append(method)
+        return (200, '') if deletes or method == 'PUT' else (403, 'AccessDenied')
+
+    with scripted(monkeypatch, answer) as store:
+        store.check_writable()
+
+    assert asked == ['PUT', 'DELETE']
+
+
 def test_a_list_on_s3_goes_on_past_a_page(aws: LocalAws) -> None:
     for number in range(1001):
         aws.s3.put_object(Bucket=BUCKET, Key=f'many/day/{number:04d}')
@@ -143,8 +187,52 @@ def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
     for where, call in calls:
         with pytest.raises(StoreError) as error:
             call()
-        assert str(error.value) == (f'S3 {where} failed with NoSuchBucket: '
-                                    'create the bucket, or correct the option that names it')
+        assert str(error.value) == (
+            f'S3 {where} failed with NoSuchBucket: create the bucket, or correct the option that names it; AWS says: '
+            'The specified bucket does not exist')
+
+
+@contextlib.contextmanager
+def scripted(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], tuple[int, str]]) -> Iterator[S3Store]:
+    """A bucket that answers to each method of HTTP by a status and a code of S3."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get('Content-Length', 0)))
+            status, code = answer(self.command)
+            body = f'<Error><Code>{code}</Code><Message>role x may not,\n by policy y</Message></Error>'.encode()
+            self.send_response(status)
+            self.send_header('Content-Length', str(len(body) if code else 0))
+            self.end_headers()
+            self.wfile.write(body if code else b'')
+
+        do_PUT = do_DELETE = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    for name, value in demo_environment().items():
+        monkeypatch.setenv(name, value)
+    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield S3Store(BUCKET, 'x', f'http://{LOOPBACK}:{server.server_port}')
+        server.shutdown()
+
+
+@pytest.mark.parametrize(('name', 'call', 'advice'), [
+    ('GetObject', lambda store: store.get('a'), 's3:ListBucket on the bucket and s3:GetObject below the prefix'),
+    ('PutObject', lambda store: store.put('a', b''),
+     's3:PutObject below the prefix; if a policy demands encryption, give --s3_sse'),
+    ('DeleteObject', lambda store: store.delete('a'),
+     's3:DeleteObject below the prefix: something has to be removed, such as an object that only an earlier manifest '
+     'lists, or the manifest of a window that is no longer complete'),
+    ('ListObjectsV2', lambda store: list(store.list('a')), 's3:ListBucket on the bucket')])
+def test_a_call_that_is_denied_says_what_to_grant_and_what_aws_says(
+        monkeypatch: pytest.MonkeyPatch, name: str, call: Callable[[S3Store], object], advice: str) -> None:
+    with scripted(monkeypatch, lambda _: (403, 'AccessDenied')) as store, pytest.raises(StoreError) as error:
+        call(store)
+
+    assert str(error.value) == (f'S3 {name} on s3://lake/x/a failed with AccessDenied: grant {advice}; '
+                                'AWS says: role x may not, by policy y')
 
 
 def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +242,10 @@ def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
         monkeypatch.setenv(name, 'us-east-1')
 
-    with pytest.raises(StoreError, match='S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError'):
+    with pytest.raises(StoreError, match=(
+            'S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError, tried for 120 s: check the '
+            'endpoint, the region and the network; the AWS SDK says: Could not connect to the endpoint URL: .*; what '
+            'is committed stays, go on with --start=resume')):
         S3Store(BUCKET, '', 'http://127.0.0.1:1').get('a')
 
 

@@ -7,12 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, ShardGone, error_of, place_of
-from pipeline.network import passes
+from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, ShardGone, error_of
+from pipeline.network import SDK_ERRORS, code_of
 
 #: What the answer to each call holds. Without it something else has answered, or only half of it came.
 HOLDS = {'describe_stream_summary': ('StreamDescriptionSummary',), 'list_shards': ('Shards',),
@@ -22,12 +19,13 @@ HOLDS = {'describe_stream_summary': ('StreamDescriptionSummary',), 'list_shards'
 class KinesisCalls:
     """The calls by boto3. Raises PassingError, ExpiredIterator, ShardGone or ReadError, nothing else of AWS's.
 
-    `open_client` makes a client from the credentials that are there now; safe to use from several threads.
+    `open_client` makes a client from the credentials that are there now; it is called at the first call, and again if
+    they are refused. Safe to use from several threads.
     """
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
         self._open_client = open_client
-        self._client = open_client()
+        self._client: Any = None
         self._lock = threading.Lock()
 
     def summary(self, stream: str) -> Summary:
@@ -84,32 +82,23 @@ class KinesisCalls:
         return Page(records, answer.get('NextShardIterator'), answer['MillisBehindLatest'], _now_ms(answer))
 
     def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
-        client = self._client
-        try:
-            return self._call_once(client, name, stream, shard, arguments)
-        except ClientError:  # of CREDENTIALS only
-            return self._call_once(self._renewed(client), name, stream, shard, arguments, last=True)
-
-    def _call_once(self, client: Any, name: str, stream: str, shard: str | None, arguments: dict[str, Any],
-                   last: bool = False) -> Any:
-        try:
-            answer = getattr(client, name)(**arguments)
-        except ClientError as error:
-            if error.response['Error']['Code'] in CREDENTIALS and not last:
-                raise
-            raise error_of(error.response, name, stream, shard) from None
-        except (BotoCoreError, ResponseParserError) as error:
-            if passes(error):
-                raise PassingError(type(error).__name__) from None
-            raise ReadError(f'Kinesis {name} on {place_of(stream, shard)} failed: {error}') from None
+        client = None
+        for last in (False, True):
+            try:
+                client = self._other_than(client)
+                answer = getattr(client, name)(**arguments)
+                break
+            except SDK_ERRORS as error:
+                if last or client is None or code_of(error) not in CREDENTIALS:
+                    raise error_of(error, name, stream, shard) from None
         if any(answer.get(field) is None for field in HOLDS[name]):
             raise PassingError('NotAnAnswer')
         return answer
 
-    def _renewed(self, client: Any) -> Any:
-        """Open a new client in place of one whose credentials have run out; threads that fail at once share it."""
+    def _other_than(self, refused: Any) -> Any:
+        """Return the client; a new one in place of that whose credentials were refused, which threads share."""
         with self._lock:
-            if self._client is client:
+            if self._client is refused:
                 self._client = self._open_client()
             return self._client
 

@@ -8,11 +8,11 @@ import boto3
 import botocore.session
 import msgspec
 from botocore.config import Config
+from botocore.exceptions import NoRegionError
 from botocore.utils import parse_timestamp
 
 from pipeline.kinesis.answers import Calls, RawRecord
 from pipeline.kinesis.calls import KinesisCalls, ms
-from pipeline.kinesis.errors import ReadError
 
 
 class _Record(msgspec.Struct, gc=False, rename='pascal'):
@@ -31,15 +31,19 @@ class _Records(msgspec.Struct, rename='pascal'):
 _RECORDS = msgspec.json.Decoder(_Records)
 
 
-def default_region() -> str | None:
-    """Give the region that the AWS SDK's configuration names in this process, None where it names none."""
+def default_region() -> str:
+    """Return the region that the AWS SDK's configuration names in this process; raise NoRegionError if there is none.
+    """
     region: str | None = boto3.session.Session().region_name
+    if not region:
+        raise NoRegionError
     return region
 
 
 @functools.lru_cache(maxsize=8)
 def connect(endpoint_url: str | None, region: str | None) -> Calls:
-    """Open Kinesis by the AWS SDK's own credentials; one client per process, without retries of its own."""
+    """Open Kinesis by the AWS SDK's own credentials at the first call; one client per process, no retries of its own.
+    """
     return KinesisCalls(functools.partial(_open_client, endpoint_url, region))
 
 
@@ -49,10 +53,7 @@ def _open_client(endpoint_url: str | None, region: str | None) -> Any:
     core = botocore.session.get_session()
     core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
     session = boto3.session.Session(botocore_session=core)
-    try:
-        client = session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
-    except ValueError as error:
-        raise ReadError(f'the AWS SDK cannot open Kinesis: {error}; check its configuration') from None
+    client = session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
     client.meta.events.register('before-parse.kinesis.GetRecords', _parse_records)
     return client
 

@@ -9,8 +9,9 @@ Exception
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from botocore.exceptions import ClientError
+
+from pipeline.network import NETWORK, code_of, is_of_credentials, name_of, passes, reason_of, status_of
 
 THROTTLES = frozenset({
     'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'Throttling',
@@ -23,6 +24,7 @@ PASSING = THROTTLES | {
 CREDENTIALS = frozenset({
     'ExpiredTokenException', 'ExpiredToken', 'RequestExpired', 'UnrecognizedClientException', 'InvalidClientTokenId',
     'InvalidSignatureException', 'MissingAuthenticationToken', 'MissingAuthenticationTokenException'})
+DENIED = frozenset({'AccessDeniedException', 'AccessDenied'})
 ADVICE = {
     **dict.fromkeys(CREDENTIALS, 'renew the credentials that the AWS SDK finds, and check the clock of this machine'),
     'KMSAccessDeniedException': 'grant kms:Decrypt on the KMS key of the stream',
@@ -42,10 +44,11 @@ class Gap(ReadError):
 
 
 class PassingError(Exception):
-    """A Kinesis call failed for now."""
+    """A Kinesis call failed for now. `reason` says what to do if it goes on, and in whose words it failed."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, reason: str = NETWORK) -> None:
         super().__init__(code)
+        self.reason = reason
         self.throttled = code in THROTTLES
 
 
@@ -57,20 +60,21 @@ class ShardGone(Exception):
     """The shard is no longer there, or its stream is not."""
 
 
-def error_of(response: Mapping[str, Any], call: str, stream: str, shard: str | None) -> Exception:
-    """Give the exception for an error answer to `call`, the client's name of it: `get_records`."""
-    code = response['Error']['Code']
-    if code == 'ExpiredIteratorException':
-        return ExpiredIterator()
-    if code in PASSING or response['ResponseMetadata'].get('HTTPStatusCode', 0) >= 500:
-        return PassingError(code)
-    if code == 'ResourceNotFoundException' and shard:
-        return ShardGone()
-    if code in ('AccessDeniedException', 'AccessDenied'):
-        advice = f'grant kinesis:{call.title().replace("_", "")} on the stream'
-    else:
-        advice = ADVICE.get(code) or response['Error'].get('Message') or 'see the AWS documentation'
-    return ReadError(f'Kinesis {call} on {place_of(stream, shard)} failed with {code}: {advice}')
+def error_of(error: Exception, call: str, stream: str, shard: str | None) -> Exception:
+    """Return what a failure of `call`, the client's name of it (`get_records`), is to a reader."""
+    code, advice = code_of(error), ''
+    if isinstance(error, ClientError) and not is_of_credentials(error):
+        if code == 'ExpiredIteratorException':
+            return ExpiredIterator()
+        if code in PASSING or status_of(error) >= 500:
+            return PassingError(code, reason_of(error, NETWORK))
+        if code == 'ResourceNotFoundException' and shard:
+            return ShardGone()
+        advice = f'grant kinesis:{error.operation_name} on the stream' if code in DENIED else ADVICE.get(code, '')
+    elif passes(error):
+        return PassingError(name_of(error), reason_of(error, NETWORK))
+    return ReadError(f'Kinesis {call} on {place_of(stream, shard)} failed with {name_of(error)}: '
+                     f'{reason_of(error, advice)}')
 
 
 def place_of(stream: str, shard: str | None) -> str:

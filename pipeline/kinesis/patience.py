@@ -23,8 +23,7 @@ def patiently(call: Callable[[str], Answer], stream: str, sleep: Callable[[float
         except PassingError as error:
             failures += 1
             if failures >= tries:
-                raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): check the endpoint, the '
-                                'region and the network') from None
+                raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): {error.reason}') from None
             if failures % TRIES == 0:
                 _log.warning('Kinesis does not answer for stream %s (%s), asking again', stream, error)
         sleep(min(20.0, 0.5 * 2 ** min(failures - 1, 10)))

@@ -153,7 +153,7 @@ def test_errors_that_pass_are_told_from_throttles(code: str, throttled: bool) ->
 @pytest.mark.parametrize('error', [
     ReadTimeoutError(endpoint_url='http://kinesis'), ConnectionClosedError(endpoint_url='http://kinesis'),
     EndpointConnectionError(endpoint_url='http://kinesis'),
-    CredentialRetrievalError(provider='role', error_msg='busy')], ids=lambda error: type(error).__name__)
+    CredentialRetrievalError(provider='iam-role', error_msg='busy')], ids=lambda error: type(error).__name__)
 def test_network_failures_pass(error: Exception) -> None:
     with pytest.raises(PassingError, match=type(error).__name__):
         get_records(Wire().fail(error))
@@ -169,6 +169,13 @@ def test_a_gateways_page_of_html_passes(status: int) -> None:
 def test_an_answer_that_is_not_of_kinesis_or_cut_short_passes(body: bytes) -> None:
     with pytest.raises(PassingError, match='NotAnAnswer'):
         get_records(Wire().answer_bytes(body))
+
+
+def test_a_failure_that_passes_has_a_reason_in_case_it_goes_on() -> None:
+    with pytest.raises(PassingError) as error:
+        get_records(Wire().refuse('InternalFailure', 'again\nplease', 500))
+
+    assert error.value.reason == 'check the endpoint, the region and the network; AWS says: again please'
 
 
 def test_an_expired_iterator_is_told() -> None:
@@ -189,21 +196,29 @@ def test_a_shard_that_is_not_there_is_told_from_a_stream_that_is_not() -> None:
 
 
 @pytest.mark.parametrize(('code', 'advice'), [
-    ('AccessDeniedException', 'grant kinesis:GetRecords on the stream'),
-    ('KMSAccessDeniedException', 'grant kms:Decrypt on the KMS key of the stream'),
-    ('KMSDisabledException', 'enable the KMS key of the stream'),
-    ('KMSInvalidStateException', 'the KMS key of the stream must be enabled and not about to be deleted'),
-    ('KMSNotFoundException', 'the KMS key of the stream is gone: restore it, or encrypt the stream with another'),
-    ('KMSOptInRequired', 'subscribe the AWS account to KMS'),
-    ('InvalidArgumentException', 'because'), ('ValidationException', 'because')])
-def test_a_permanent_error_names_call_stream_shard_and_what_to_do(code: str, advice: str) -> None:
-    wire = Wire().refuse(code)
+    ('AccessDeniedException', 'grant kinesis:GetRecords on the stream; '),
+    ('KMSAccessDeniedException', 'grant kms:Decrypt on the KMS key of the stream; '),
+    ('KMSDisabledException', 'enable the KMS key of the stream; '),
+    ('KMSInvalidStateException', 'the KMS key of the stream must be enabled and not about to be deleted; '),
+    ('KMSNotFoundException', 'the KMS key of the stream is gone: restore it, or encrypt the stream with another; '),
+    ('KMSOptInRequired', 'subscribe the AWS account to KMS; '),
+    ('InvalidArgumentException', ''), ('ValidationException', '')])
+def test_a_permanent_error_names_call_stream_shard_what_to_do_and_what_aws_says(code: str, advice: str) -> None:
+    wire = Wire().refuse(code, 'no policy\n allows it')
 
     with pytest.raises(ReadError) as error:
         get_records(wire)
 
-    assert str(error.value) == f'Kinesis get_records on stream events, shard {SHARD} failed with {code}: {advice}'
+    assert str(error.value) == (f'Kinesis get_records on stream events, shard {SHARD} failed with {code}: {advice}'
+                                'AWS says: no policy allows it')
     assert len(wire.requests) == 1
+
+
+def test_an_error_without_a_word_of_aws_still_says_what_to_do() -> None:
+    with pytest.raises(ReadError, match='failed with Odd: see the AWS documentation$'):
+        get_records(Wire().refuse('Odd', ''))
+    with pytest.raises(ReadError, match='KMSDisabledException: enable the KMS key of the stream$'):
+        get_records(Wire().refuse('KMSDisabledException', ''))
 
 
 @pytest.mark.parametrize('code', sorted(CREDENTIALS))
@@ -220,13 +235,14 @@ def test_credentials_that_stay_refused_end_the_run_after_one_more_try() -> None:
     wire = Wire().refuse('ExpiredTokenException').refuse('ExpiredTokenException')
 
     with pytest.raises(ReadError, match='ExpiredTokenException: renew the credentials that the AWS SDK finds, and '
-                                        'check the clock of this machine'):
+                                        'check the clock of this machine; AWS says: because'):
         get_records(wire)
     assert wire.done()
 
 
 def test_no_credentials_at_all_end_the_run() -> None:
-    with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed: Unable'):
+    with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed with '
+                                         'NoCredentialsError: check the credentials that the AWS SDK finds'):
         get_records(Wire().fail(NoCredentialsError()))
 
 
