@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TextIO
 
-from pipeline.collector import relax_collector
-from pipeline.options import Options, parse_options
+from pipeline.gc_tuning import relax_collector
+from pipeline.options.options import Options, parse_options
 from pipeline.progress import PROGRESS
 
 #: As shells show a program that Ctrl-C ended.
@@ -60,11 +60,11 @@ def _run(options: Options) -> int:
     relax_collector()
     from botocore.exceptions import NoRegionError
 
-    from pipeline.execute import Incomplete
-    from pipeline.failures import reason_of
-    from pipeline.run import run
-    from pipeline.settings import RunRefused
-    from pipeline.submit import PipelineFailed
+    from pipeline.run.execute import Incomplete
+    from pipeline.runners.failures import reason_of
+    from pipeline.run.run import run
+    from pipeline.run.guard import RunRefused
+    from pipeline.run.submit import PipelineFailed
 
     try:
         with _quiet_beam(options):

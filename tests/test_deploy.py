@@ -19,8 +19,8 @@ from apache_beam.runners.worker import worker_pool_main
 from apache_beam.utils.subprocess_server import JavaJarServer
 
 from pipeline.local.servers import LocalAws, demo_environment
-from pipeline.options import parse_options
-from pipeline.runners import beam_options, readers_of
+from pipeline.options.options import parse_options
+from pipeline.runners.runners import beam_options, readers_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 DEPLOY = ROOT / 'deploy'

@@ -13,12 +13,12 @@ import boto3
 import duckdb
 import pytest
 
-from pipeline.arguments import argument_parser
+from pipeline.options.arguments import argument_parser
 from pipeline.local.events import sample_records
-from pipeline.options import parse_options
+from pipeline.options.options import parse_options
 from pipeline.paths import RESUME, backup_path, error_path, event_path, manifest_path, object_name
-from pipeline.values import iso_ms
-from pipeline.write import gzip_bytes
+from pipeline.options.types import iso_ms
+from pipeline.write.objects import gzip_bytes
 from transforms import (
     ERROR_CODES,
     Failure,

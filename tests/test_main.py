@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from pipeline import main as program
-from pipeline.execute import Incomplete
+from pipeline.run.execute import Incomplete
 from pipeline.kinesis.errors import ReadError
 from pipeline.local.servers import LOOPBACK, demo_environment
-from pipeline.settings import RunRefused
+from pipeline.run.guard import RunRefused
 
 ARGS = ['--stream', 'app', '--output', '/tmp/lake', '--stop', 'now']
 
@@ -38,7 +38,7 @@ def outcome_of(monkeypatch: pytest.MonkeyPatch, *lines: str, error: BaseExceptio
         if error:
             raise error
 
-    monkeypatch.setattr('pipeline.run.run', run)
+    monkeypatch.setattr('pipeline.run.run.run', run)
     return program.main(args)
 
 
@@ -74,9 +74,9 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, c
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_process_whatever_it_is_doing(number: int) -> None:
-    script = ('import time, pipeline.beam_options, pipeline.main as program\n'
-              'pipeline.beam_options.import_beam()\n'
-              'import pipeline.run\n'
+    script = ('import time, pipeline.options.beam_options, pipeline.main as program\n'
+              'pipeline.options.beam_options.import_beam()\n'
+              'import pipeline.run.run\n'
               'def run(options):\n'
               '    yield "reading"\n'
               '    try:\n'
@@ -84,7 +84,7 @@ def test_a_signal_ends_the_process_whatever_it_is_doing(number: int) -> None:
               '            time.sleep(0.1)\n'
               '    except BaseException:\n'
               '        raise RuntimeError("as Beam does it")\n'
-              'pipeline.run.run = run\n'
+              'pipeline.run.run.run = run\n'
               f'program.leave(program.main({ARGS[:4]!r}))\n')
     job = subprocess.Popen([sys.executable, '-c', script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert job.stdout and job.stdout.readline() == 'reading\n'

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pipeline import paths
-from pipeline.values import iso_ms
+from pipeline.options.types import iso_ms
 
 
 def at(text: str) -> int:

@@ -11,10 +11,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.bucket import _BucketEvents
-from pipeline.buckets import Buckets
-from pipeline.chunks import join_chunks
-from pipeline.layout import Layout
+from pipeline.write.window import _BucketEvents
+from pipeline.write.buckets import Buckets
+from pipeline.write.chunks import join_chunks
+from pipeline.write.layout import Layout
 from transforms import (
     ERROR_CODES,
     MalformedRecord,

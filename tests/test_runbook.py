@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from pipeline.options import parse_options
+from pipeline.options.options import parse_options
 
 ROOT = pathlib.Path(__file__).parents[1]
 RUNBOOK = (ROOT / 'docs' / 'runbook.md').read_text(encoding='utf-8')

@@ -9,9 +9,9 @@ import shlex
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
-from pipeline.flink_options import SAFE
-from pipeline.options import Options, parse_options
-from pipeline.runners import beam_options
+from pipeline.runners.flink_options import SAFE
+from pipeline.options.options import Options, parse_options
+from pipeline.runners.runners import beam_options
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 FLINK, DATAFLOW = ((DOCS / name).read_text() for name in ('flink.md', 'dataflow.md'))

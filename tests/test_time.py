@@ -13,13 +13,13 @@ from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.test_stream import TestStream as _TestStream
 from apache_beam.transforms.window import TimestampedValue
 
-from pipeline.bucket import WindowByHour
-from pipeline.commit import CommitSettings, CommitWindow
-from pipeline.layout import Layout
-from pipeline.manifests import Anchor, read_anchor, write_anchor
-from pipeline.stores import MemoryStore
-from pipeline.values import iso_ms
-from pipeline.write import WriteObjects
+from pipeline.write.window import WindowByHour
+from pipeline.commit.commit import CommitSettings, CommitWindow
+from pipeline.write.layout import Layout
+from pipeline.commit.manifests import Anchor, read_anchor, write_anchor
+from pipeline.stores.base import MemoryStore
+from pipeline.options.types import iso_ms
+from pipeline.write.objects import WriteObjects
 from tests.ledgers import row
 from transforms import FlattenEvents, Origin, Record, RenameFields, SplitRecords
 
@@ -105,7 +105,7 @@ class Flow:
         windowed = ((accounts, events.ledger, errors.ledger) | 'Rows' >> beam.Flatten()
                     | beam.WindowInto(beam.window.FixedWindows(FLUSH_MS / 1000)))
         (windowed, written) | 'All' >> beam.Flatten() | CommitWindow(conf)
-        result = pipeline.run()
+        result = pipeline.run.run()
         result.wait_until_finish()
         counted = result.metrics().query(beam.metrics.MetricsFilter().with_name('incomplete_windows'))['counters']
         self.incomplete = sum(counter.committed for counter in counted)
@@ -209,7 +209,7 @@ def test_a_window_that_is_closed_early_is_never_declared_complete(
 
     assert flow.objects == {f'{folder()}/{name("1015")}': [1], f'{folder()}/{name("1020")}': [3]}
     assert (flow.committed, flow.resume, flow.incomplete) == (['20261123T102000Z.json'], 0, 1)
-    assert [record.getMessage() for record in caplog.records if record.name == 'pipeline.commit'] == [
+    assert [record.getMessage() for record in caplog.records if record.name == 'pipeline.commit.commit'] == [
         'window 2026-11-23T10:15:00Z is not complete: 0 of ? readers have accounted for it. It gets no manifest; a run '
         'with --start=resume makes it whole']
 

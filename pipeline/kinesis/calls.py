@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, ShardGone, error_of
-from pipeline.network import SDK_ERRORS, code_of
+from pipeline.aws import SDK_ERRORS, code_of
 
 #: What the answer to each call holds. Without it something else has answered, or only half of it came.
 HOLDS = {'describe_stream_summary': ('StreamDescriptionSummary',), 'list_shards': ('Shards',),

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError
 from botocore.utils import parse_timestamp
 
-from pipeline.kinesis.answers import Calls, RawRecord
+from pipeline.kinesis.api import Calls, RawRecord
 from pipeline.kinesis.calls import KinesisCalls, ms
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 import collections
 
 from pipeline.kinesis.errors import PassingError
-from pipeline.kinesis.horizons import Horizons
-from pipeline.kinesis.listing import list_streams, merge_listing, owned_by
+from pipeline.kinesis.retention import Horizons
+from pipeline.kinesis.shards import list_streams, merge_listing, owned_by
 from pipeline.kinesis.positions import ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared

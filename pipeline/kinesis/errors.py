@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from pipeline.network import NETWORK, code_of, is_of_credentials, name_of, passes, reason_of, status_of
+from pipeline.aws import NETWORK, code_of, is_of_credentials, name_of, passes, reason_of, status_of
 
 THROTTLES = frozenset({
     'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'Throttling',

@@ -10,15 +10,15 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.kinesis.accounts import account_of
-from pipeline.kinesis.folding import Batch
-from pipeline.kinesis.listing import owner_of
+from pipeline.kinesis.assign import Batch
+from pipeline.kinesis.shards import owner_of
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
 from pipeline.kinesis.reader import Reader
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import share
 from pipeline.kinesis.steps import Step
 from pipeline.kinesis.tracker import ReaderTracker
-from pipeline.kinesis.unpack import UnpackBatches
+from pipeline.kinesis.deaggregate import UnpackBatches
 from pipeline.progress import PROGRESS
 from pipeline.windows import timestamp_of
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.kinesis.discovery import Discovery
-from pipeline.kinesis.intake import Intake
+from pipeline.kinesis.poll import Intake
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared

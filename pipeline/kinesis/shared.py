@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.api import Calls
 from pipeline.kinesis.client import connect
-from pipeline.kinesis.horizons import Horizons
-from pipeline.kinesis.pace import PACE, Pace
-from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.retention import Horizons
+from pipeline.kinesis.rate_limiter import PACE, Pace
+from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
-from pipeline.kinesis.vitals import Vitals
+from pipeline.kinesis.monitor import Vitals
 
 THREADS = 16
 

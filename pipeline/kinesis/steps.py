@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from pipeline.kinesis.folding import Batch
+from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.positions import ReaderState
 
 CALL_S = 1.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.paths import MANIFESTS
-from pipeline.stores import Store
+from pipeline.stores.base import Store
 
 KINDS = ('events', 'errors', 'backup')
 

@@ -13,7 +13,7 @@ from pipeline.local.contents import Contents, read_contents
 from pipeline.local.events import EXAMPLE, Sample, sample_records
 from pipeline.local.query import SQL, by_hour_and_platform
 from pipeline.local.servers import LocalAws, Put
-from pipeline.s3 import S3Store
+from pipeline.stores.s3 import S3Store
 from pipeline.windows import align_down, iso
 
 STREAM, SHARDS = 'app-events', 4

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.chunks import Position, encode_chunk, join_chunks
-from pipeline.write import LEVEL
+from pipeline.write.chunks import Position, encode_chunk, join_chunks
+from pipeline.write.objects import LEVEL
 from tests.bench.documents import documents, records
 from tests.bench.kernel import ours
 from tests.bench.rounds import Row, take_turns

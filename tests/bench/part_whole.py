@@ -5,7 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 
-from pipeline.write import LEVEL
+from pipeline.write.objects import LEVEL
 from tests.bench.documents import documents, records
 from tests.bench.kernel import ours
 from tests.bench.rounds import Row, take_turns

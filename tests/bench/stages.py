@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from pipeline.kinesis.answers import Calls
+from pipeline.kinesis.api import Calls
 from pipeline.kinesis.client import connect
-from pipeline.kinesis.folding import Batch
-from pipeline.kinesis.unpack import portions, unpack_batch
-from pipeline.layout import Layout
+from pipeline.kinesis.assign import Batch
+from pipeline.kinesis.deaggregate import portions, unpack_batch
+from pipeline.write.layout import Layout
 from pipeline.local.servers import REGION, demo_environment
-from pipeline.write import LEVEL
+from pipeline.write.objects import LEVEL
 from tests.bench.emulators import Emulators
 from tests.bench.process import cpu_of_python
 from tests.bench.rounds import Row
@@ -24,7 +24,7 @@ from transforms.limits import Limits
 
 PORTION = 20
 #: As pipeline.main begins.
-START = 'from pipeline.collector import relax_collector; relax_collector(); import pipeline.run'
+START = 'from pipeline.gc_tuning import relax_collector; relax_collector(); import pipeline.run.run'
 LAYOUT, ORIGIN = Layout(), Origin('bench', 'shardId-000000000000', '1', arrival_ms=1_655_773_200_000)
 
 

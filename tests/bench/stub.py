@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from unittest import mock
 
 import pipeline.kinesis.shared
-from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.listing import HASH_RANGE
+from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.shards import HASH_RANGE
 from pipeline.windows import HOUR_MS
 
 PAGE_RECORDS = 10_000

@@ -7,14 +7,14 @@ import time
 
 import apache_beam as beam
 
-from pipeline.commit import CommitSettings
+from pipeline.commit.commit import CommitSettings
 from pipeline.job import Job, build_job
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
-from pipeline.layout import Layout
-from pipeline.options import parse_options
+from pipeline.write.layout import Layout
+from pipeline.options.options import parse_options
 from pipeline.paths import manifest_path
-from pipeline.runners import beam_options
-from pipeline.stores import MemoryStore
+from pipeline.runners.runners import beam_options
+from pipeline.stores.base import MemoryStore
 from pipeline.windows import HOUR_MS
 from tests.bench.stub import BEGAN_MS, StubCalls, in_place_of_kinesis
 from transforms import CONVENTION

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.local.servers import put_records
-from pipeline.values import iso_ms
+from pipeline.options.types import iso_ms
 from tests.integration.lake import record_of
 from tests.integration.servers import client
 from tests.integration.stream import Stream

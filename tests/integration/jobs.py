@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.local.servers import demo_environment
-from pipeline.values import iso_ms
+from pipeline.options.types import iso_ms
 from tests.integration.outputs import Output
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -12,17 +12,17 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.utils.timestamp import Duration
 
-from pipeline import execute
+from pipeline.run import execute
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.client import connect
 from pipeline.kinesis.read import _raise_to, _ReadShards
 from pipeline.kinesis.steps import Call
-from pipeline.manifests import write_anchor
-from pipeline.options import parse_options
-from pipeline.outputs import store_at
-from pipeline.plan import make_plan
-from pipeline.runners import beam_options
+from pipeline.commit.manifests import write_anchor
+from pipeline.options.options import parse_options
+from pipeline.run.outputs import store_at
+from pipeline.run.plan import make_plan
+from pipeline.runners.runners import beam_options
 
 BEGAN_S, LATE_S = time.monotonic(), 10.0
 _read = _ReadShards._read
@@ -46,7 +46,7 @@ def close_early() -> None:
 
 
 def main(readers: int, argv: list[str]) -> None:
-    """Build and run the pipeline, as `pipeline.execute` does for one reader."""
+    """Build and run the pipeline, as `pipeline.run.execute` does for one reader."""
     options = parse_options(argv)
     store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, calls, store)
@@ -55,7 +55,7 @@ def main(readers: int, argv: list[str]) -> None:
     read = execute._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, execute._job(options, plan, read, readers))
-    result = pipeline.run()
+    result = pipeline.run.run()
     result.wait_until_finish()
     for counter in result.metrics().query(MetricsFilter().with_namespace('commit'))['counters']:
         print(counter.key.metric.name, counter.result)

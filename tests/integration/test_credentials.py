@@ -10,7 +10,7 @@ import pytest
 from pipeline.kinesis.client import connect
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
-from pipeline.s3 import _s3_client
+from pipeline.stores.s3 import _s3_client
 
 #: Of the helper: enough for the start of a run, too few for its end.
 RENEWALS = 12

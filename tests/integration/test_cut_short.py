@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 #: Prism closes windows too early with more than one reader, which the command line refuses: the way to see it happen.
 THREE_READERS_ON_PRISM = """
 import sys
-from pipeline import execute
+from pipeline.run import execute
 from pipeline.main import leave, main
 from tests.integration.prism_readers import close_early
 close_early()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.flink import FlinkMaster
-from pipeline.flink_watch import NEVER_READ_S, FlinkWatch
+from pipeline.runners.flink_api import FlinkMaster
+from pipeline.runners.flink_watch import NEVER_READ_S, FlinkWatch
 from pipeline.local.servers import LocalAws
 from pipeline.windows import iso
 from tests.integration.flink import FlinkCluster

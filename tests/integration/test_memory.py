@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipeline.execute import SLICE_BYTES
+from pipeline.run.execute import SLICE_BYTES
 from pipeline.windows import align_down, iso
 from tests.integration.jobs import FLUSH_MS, Jobs, finish
 from tests.integration.lake import needs_prism

@@ -25,7 +25,7 @@ OPTIONS = ('--readers', '2', '--checkpointing_interval', '2000')
 #: The job without that one option, which the command line does not let go.
 UNFINISHED_BUNDLES = """
 import sys
-from pipeline import flink_options
+from pipeline.runners import flink_options
 from pipeline.main import leave, main
 del flink_options.SAFE['finish_bundle_before_checkpointing']
 leave(main(sys.argv[1:]))

@@ -12,14 +12,14 @@ import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 
-from pipeline.kinesis.folding import Batch
-from pipeline.kinesis.pace import Pace
-from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.assign import Batch
+from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
 from pipeline.kinesis.read import _ReadUnbounded
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.vitals import Vitals
+from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.fake import FakeKinesis
 
 

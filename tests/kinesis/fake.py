@@ -8,9 +8,9 @@ import collections
 import dataclasses
 from typing import NamedTuple
 
-from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.errors import ExpiredIterator, ReadError, ShardGone
-from pipeline.kinesis.listing import HASH_RANGE
+from pipeline.kinesis.shards import HASH_RANGE
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
 
 START_MS = 1_800_000_000_000

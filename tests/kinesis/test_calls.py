@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from pipeline.kinesis.answers import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
 from pipeline.kinesis.calls import KinesisCalls
 from pipeline.kinesis.errors import CREDENTIALS, ExpiredIterator, PassingError, ReadError, ShardGone
 from tests.kinesis.wire import DATE_MS, Wire

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from pipeline.kinesis.answers import Page
+from pipeline.kinesis.api import Page
 from pipeline.kinesis.calls import KinesisCalls
 from pipeline.kinesis.client import _open_client
 from pipeline.kinesis.errors import ExpiredIterator, PassingError

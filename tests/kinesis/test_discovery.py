@@ -7,12 +7,12 @@ import pytest
 
 from pipeline.kinesis.discovery import Discovery
 from pipeline.kinesis.errors import PassingError
-from pipeline.kinesis.horizons import Horizons
-from pipeline.kinesis.pace import Pace
-from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.retention import Horizons
+from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.positions import ReaderState
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.vitals import Vitals
+from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.driver import Inline
 from tests.kinesis.fake import START_MS, FakeKinesis
 

@@ -8,14 +8,14 @@ import pytest
 
 from pipeline import run as run_module
 from pipeline.kinesis import read as read_module
-from pipeline.kinesis.answers import Page
+from pipeline.kinesis.api import Page
 from pipeline.kinesis.errors import Gap
-from pipeline.kinesis.pace import Pace
-from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.vitals import Vitals
-from pipeline.options import Options, parse_options
-from pipeline.run import run
+from pipeline.kinesis.monitor import Vitals
+from pipeline.options.options import Options, parse_options
+from pipeline.run.run import run
 from tests.kinesis.driver import Inline
 from tests.kinesis.fake import DAY_MS, FakeKinesis
 

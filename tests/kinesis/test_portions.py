@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kinesis.answers import RawRecord
-from pipeline.kinesis.folding import Batch
-from pipeline.kinesis.unpack import PORTION_BYTES, portions
+from pipeline.kinesis.api import RawRecord
+from pipeline.kinesis.assign import Batch
+from pipeline.kinesis.deaggregate import PORTION_BYTES, portions
 
 HALF = PORTION_BYTES // 2
 

@@ -13,14 +13,14 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.kinesis import read as read_module
-from pipeline.kinesis.answers import Page
+from pipeline.kinesis.api import Page
 from pipeline.kinesis.errors import Gap
-from pipeline.kinesis.pace import Pace
-from pipeline.kinesis.pages import ShardPages
+from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared, share
-from pipeline.kinesis.vitals import Vitals
+from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.aggregates import sealed
 from tests.kinesis.driver import Driver, Inline
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
@@ -69,7 +69,7 @@ def test_metrics_tell_of_records_bytes_pages_trouble_and_millis_behind_by_shard(
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     pipeline | ReadKinesis(settings_of(fake), 1)
     fake.local_offset_ms = 120_000
-    metrics = pipeline.run().metrics().query()
+    metrics = pipeline.run.run().metrics().query()
 
     counters = {found.key.metric.name: found.committed for found in metrics['counters']
                 if found.key.metric.namespace == 'kinesis'}
@@ -86,7 +86,7 @@ def test_a_gap_ends_the_pipeline_with_its_one_line(fake: FakeKinesis) -> None:
     pipeline | ReadKinesis(settings_of(fake), 1)
 
     with pytest.raises(Gap, match='--on_gap=skip goes on after it'):
-        pipeline.run()
+        pipeline.run.run()
 
 
 def test_a_drain_leaves_the_rest_to_a_resume() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from pipeline.kinesis.accounts import cursor_at, position_of
-from pipeline.kinesis.answers import Page, ShardInfo
+from pipeline.kinesis.api import Page, ShardInfo
 from pipeline.kinesis.errors import Gap, PassingError, ReadError, ShardGone
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis

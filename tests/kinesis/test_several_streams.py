@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.kinesis.answers import Page, ShardInfo, Summary
+from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.settings import ReadSettings
-from pipeline.kinesis.unpack import unpack_batch
+from pipeline.kinesis.deaggregate import unpack_batch
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import START_MS, FakeKinesis
 

@@ -12,8 +12,8 @@ from pipeline.local.accounting import account
 from pipeline.local.contents import Contents, read_contents
 from pipeline.local.events import Sample
 from pipeline.local.servers import Put
-from pipeline.stores import MemoryStore
-from pipeline.write import gzip_bytes
+from pipeline.stores.base import MemoryStore
+from pipeline.write.objects import gzip_bytes
 
 SAMPLES = [Sample('a', b'{"appsflyer_id":"1"}{"appsflyer_id":"2"}{', ('1', '2'), True), Sample('b', b'{}', ('',))]
 PUTS = [Put(sample.key, sample.data, 'shard', str(number)) for number, sample in enumerate(SAMPLES)]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pipeline.local.contents import read_contents
 from pipeline.local.query import by_hour_and_platform
-from pipeline.stores import MemoryStore
-from pipeline.write import gzip_bytes
+from pipeline.stores.base import MemoryStore
+from pipeline.write.objects import gzip_bytes
 
 HOUR = 'year=2026/month=11/day=23/hour=09'
 

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from pipeline.local.events import ENDINGS, EXAMPLE, ID, LATE_MS, SPAN_MS, Sample, sample_records
-from pipeline.values import iso_ms
+from pipeline.options.types import iso_ms
 from pipeline.windows import HOUR_MS
 from transforms import event_hour_ms, flatten_event, parse_event, platform_of, rename_fields, split_record
 

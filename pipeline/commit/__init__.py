@@ -1,0 +1,1 @@
+"""When a flush window is complete, and the proof of it."""

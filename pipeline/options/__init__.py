@@ -1,0 +1,1 @@
+"""What may be typed: options, their types, and what they mean together."""

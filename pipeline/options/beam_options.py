@@ -1,0 +1,98 @@
+"""Options that are not ours: those of Beam and its runners are checked by Beam's own parsers, the rest is refused."""
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pipeline.options.types import Refused, plain
+
+#: Beam takes these; we do not: credentials come by the AWS SDK's default chain.
+CREDENTIALS = ('--s3_access_key_id', '--s3_secret_access_key', '--s3_session_token')
+#: What the Flink job server tells of itself (DescribePipelineOptions); only it knows them, and only once it runs.
+FLINK_FLAGS = (
+    'allow_non_restored_state', 'attached_mode', 'auto_balance_write_files_sharding_enabled', 'disable_metrics',
+    'enable_stable_input_drain', 'externalized_checkpoints_enabled', 'fail_on_checkpointing_errors', 'faster_copy',
+    'finish_bundle_before_checkpointing', 'force_unaligned_checkpoint_enabled', 'object_reuse', 'operator_chaining',
+    're_iterable_group_by_key_result', 'retain_externalized_checkpoints_on_cancellation',
+    'unaligned_checkpoint_enabled')
+FLINK_NUMBERS = (
+    'auto_watermark_interval', 'checkpoint_timeout_millis', 'checkpointing_interval', 'execution_retry_delay',
+    'file_input_split_max_size_m_b', 'job_check_interval_in_secs', 'latency_tracking_interval', 'max_bundle_size',
+    'max_bundle_time_mills', 'max_parallelism', 'min_pause_between_checkpoints', 'num_concurrent_checkpoints',
+    'number_of_execution_retries', 'parallelism', 'shutdown_sources_after_idle_ms')
+FLINK_TEXTS = (
+    'checkpointing_mode', 'execution_mode_for_batch', 'flink_conf_dir', 'report_checkpoint_duration', 'savepoint_path',
+    'state_backend', 'state_backend_factory', 'state_backend_storage_path')
+FLINK = frozenset(f'--{name}' for name in FLINK_FLAGS + FLINK_NUMBERS + FLINK_TEXTS)
+
+
+def check_beam_options(args: Sequence[str], runner: str, ours: Sequence[str]) -> None:
+    """Raise Refused on the first of `args` that neither Beam nor the runner knows.
+
+    `ours` are the names of our own options: a misspelt one is answered by the name that was meant.
+    """
+    parser = _beam_parser(flink=runner == 'FlinkRunner')
+    try:
+        _, unknown = parser.parse_known_args(list(args))
+    except (ValueError, TypeError, AttributeError, AssertionError) as error:  # some of Beam's actions raise these
+        raise Refused(f"Beam's own options: {error}") from error
+    if unknown:
+        known = {*ours, *_names(parser)} - {*CREDENTIALS}
+        raise Refused(_unknown(unknown[0], runner, sorted(known)))
+
+
+def import_beam() -> None:
+    """Import Beam without the warning it logs where its extra for Google is absent: nobody here needs that."""
+    root = logging.getLogger()
+    root.addFilter(_is_wanted)
+    try:
+        import apache_beam  # noqa: F401
+    finally:
+        root.removeFilter(_is_wanted)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith('apitools not found')
+
+
+def _beam_parser(flink: bool) -> argparse.ArgumentParser:
+    import_beam()
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+    class Parser(_BeamArgumentParser):  # type: ignore[misc]
+        def error(self, message: str) -> NoReturn:
+            raise Refused(plain(message))
+
+    parser = Parser(allow_abbrev=False, add_help=False)
+    for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
+        options._add_argparse_args(parser)
+    if flink:
+        _add_flink(parser)
+    return parser
+
+
+def _add_flink(parser: argparse.ArgumentParser) -> None:
+    for name in sorted(FLINK - _names(parser)):
+        if name[2:] in FLINK_FLAGS:
+            parser.add_argument(name, action='store_true')
+        else:
+            parser.add_argument(name, type=int if name[2:] in FLINK_NUMBERS else str)
+
+
+def _names(parser: argparse.ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings}
+
+
+def _unknown(arg: str, runner: str, known: Sequence[str]) -> str:
+    if not arg.startswith('-') or re.fullmatch(r'--?|-[0-9.]+', arg):
+        return f'{arg!r}: belongs to no option'
+    name = re.split(r'[=\s]', arg)[0]  # the value stays unsaid: it may be a secret under a misspelt name
+    if name in FLINK:
+        return f'{name}: an option of FlinkRunner, must not be given with --runner {runner}'
+    close = difflib.get_close_matches(name, known, 1, cutoff=0.75)
+    name = name if name.isprintable() else repr(name)
+    return f'{name}: no such option' + (f', did you mean {close[0]}?' if close else '')

@@ -1,0 +1,91 @@
+"""Readers of option values that name a place: where objects go, and the endpoints of AWS."""
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from pipeline.options.types import refuse
+
+BUCKET = re.compile(r'(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]')
+#: S3 keeps these for itself; what answers to such a name is not a bucket, or lists its keys in no order.
+RESERVED = re.compile(r'(xn--|sthree-|amzn-s3-demo-).*|.*(--x-s3|--ol-s3|--table-s3|\.mrap)')
+#: A key has at most 1,024 bytes; the longest path below a prefix takes under 200.
+PREFIX_BYTES = 800
+HOST = re.compile(r'[a-z0-9]([a-z0-9.-]*[a-z0-9])?')
+
+
+def output_uri(text: str) -> str:
+    """Read `s3://bucket/prefix` or a folder, without a closing slash, the folder absolute.
+
+    `output_uri('s3://bucket/a/') == 's3://bucket/a'`
+    """
+    if not text.strip() or not text.isprintable():
+        refuse(text, 's3://bucket/prefix or a folder')
+    if text[:5].lower() == 's3://':
+        return _s3_uri(text)
+    if re.match('[A-Za-z][A-Za-z0-9+.-]*:/|[sS]3[anAN]?:', text):
+        refuse(text, 's3://bucket/prefix or a folder; no other scheme is known')
+    return _folder(text)
+
+
+def endpoint_url(text: str) -> str:
+    """Read `https://host[:port]`; plain `http` is for this machine only, since events would travel unencrypted."""
+    try:
+        parts = urlsplit(text)
+        whole = _is_endpoint(parts) and text.isprintable() and ' ' not in text
+    except ValueError:
+        whole = False
+    if not whole:
+        refuse(text, 'http(s)://host or http(s)://host:port')
+    if parts.scheme == 'http' and not is_loopback(parts.hostname or ''):
+        refuse(text, 'https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would travel '
+                     'unencrypted, and no option allows more. Of a container, publish the port here or share the '
+                     'network (network_mode), and give http://localhost:PORT; or put https before it')
+    return text.rstrip('/')
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, as written, is this machine: `is_loopback('127.0.0.1')`."""
+    try:
+        return host.lower() == 'localhost' or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def certificates(text: str) -> str:
+    """Read the path of a bundle of CA certificates that exists; words such as `false` would fail at the first call."""
+    return text if os.path.exists(text) else refuse(text, 'a file of CA certificates that exists')
+
+
+def _s3_uri(text: str) -> str:
+    bucket, _, prefix = text[5:].partition('/')
+    if not BUCKET.fullmatch(bucket) or RESERVED.fullmatch(bucket):
+        refuse(text, "s3://bucket/prefix with a bucket name by S3's rules "
+                     '(3 to 63 of a-z, 0-9, "-" and ".", no reserved form)')
+    parts = prefix.removesuffix('/').split('/') if prefix else []
+    if {'', '.', '..'} & {*parts} or re.search(r'[?#\\]', prefix) or prefix != prefix.strip():
+        refuse(text, 's3://bucket/prefix without empty parts, ".", "..", "?", "#", "\\" and outer spaces')
+    if len(prefix.encode(errors='replace')) > PREFIX_BYTES:
+        refuse(text, f'a prefix of at most {PREFIX_BYTES} bytes')
+    return '/'.join(('s3:/', bucket, *parts))
+
+
+def _folder(text: str) -> str:
+    folder = os.path.abspath(os.path.expanduser(text))
+    folder = f'/{folder.lstrip("/")}' if os.sep == '/' else folder  # POSIX keeps two leading slashes
+    there = folder
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise argparse.ArgumentTypeError(f'got {text!r}, must be a folder, but {there!r} is none')
+    return folder
+
+
+def _is_endpoint(parts: SplitResult) -> bool:
+    host = parts.hostname or ''
+    named = bool(ipaddress.IPv6Address(host)) if ':' in host else bool(HOST.fullmatch(host))
+    plain = parts.path in ('', '/') and not (parts.query or parts.fragment or '@' in parts.netloc)
+    return named and plain and parts.scheme in ('http', 'https') and parts.port != 0 and parts.netloc[-1] != ':'

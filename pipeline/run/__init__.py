@@ -1,0 +1,1 @@
+"""One run: its plan, its guard, its execution and its report."""

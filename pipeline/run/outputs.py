@@ -1,0 +1,61 @@
+"""The stores that the options name, and whether they take what is written."""
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pipeline.options.options import Options
+from pipeline.paths import RESUME
+from pipeline.stores.s3 import S3Store
+from pipeline.run.guard import RunRefused
+from pipeline.stores.base import FolderStore, Store, StoreError
+
+#: In a place that was moved: the output whose errors or backups are there.
+OWNER = '.written-by'
+
+
+def store_at(uri: str, options: Options) -> Store:
+    """Open the store that a checked URI of the options names: `s3://bucket/prefix` or a folder."""
+    parts = urlsplit(uri)
+    if parts.scheme == 's3':
+        return S3Store(parts.netloc, parts.path.strip('/'), options.s3_endpoint_url,
+                       options.s3_region_name or options.aws_region, options.s3_verify, options.s3_sse,
+                       options.s3_kms_key_id)
+    return FolderStore(uri)
+
+
+def outputs_of(options: Options) -> dict[str, Store]:
+    """Open the stores of objects, by the first part of their paths."""
+    return {'events': store_at(options.output, options),
+            'errors': store_at(options.errors_output or options.output, options),
+            'backup': store_at(options.backup_output or options.output, options)}
+
+
+def check_outputs(options: Options) -> None:
+    """Raise RunRefused if a run could not write, or would write over another job's objects.
+
+    A moved place is claimed for its output: keys of errors and backups are the same whatever the output is.
+    """
+    for name in ('output', 'errors_output', 'backup_output'):
+        uri = getattr(options, name)
+        if uri:
+            try:
+                _check(name, store_at(uri, options), options)
+            except StoreError as error:
+                raise RunRefused(f'--{name}: {error}') from None
+
+
+def _check(name: str, store: Store, options: Options) -> None:
+    store.check_writable()
+    owner = store.get(OWNER)
+    if getattr(options, name) == options.output:
+        taken = owner is not None
+    elif owner is None:
+        taken = store.get(RESUME) is not None
+        if not taken:
+            store.put(OWNER, f'{options.output}\n'.encode())
+    else:
+        taken = owner.decode(errors='replace').strip() != options.output
+    if taken:
+        whose = 'another job has its --output' if owner is None else f'{OWNER} there says whose objects these are'
+        raise RunRefused(f'--{name}: holds objects of another job under the same keys ({whose}): give a place of its '
+                         'own')

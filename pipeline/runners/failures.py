@@ -1,0 +1,48 @@
+"""What a failed run comes down to, in one line; runners hand over the errors of their workers as text."""
+from __future__ import annotations
+
+import re
+
+import grpc
+from botocore.exceptions import BotoCoreError
+
+from pipeline.write.chunks import OverlapError
+from pipeline.runners.flink_api import FlinkError
+from pipeline.kinesis.errors import Gap, ReadError
+from pipeline.commit.manifests import ManifestError
+from pipeline.stores.base import StoreError
+
+#: Errors whose message is one line for an operator. Any other is a bug, and its traceback is worth seeing.
+PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, StoreError)
+_STEP = re.compile(r" \[while running '[^']*'\]")
+_NAMED = '|'.join(r'botocore\.exceptions\.\w+' if kind is BotoCoreError else
+                  re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN)
+_LINE = re.compile(rf'^.*?(?:{_NAMED}): (.+)$', re.MULTILINE)
+_READ = re.compile(rf'^.*?{re.escape(ReadError.__module__)}\.(ReadError|Gap): (.+)$', re.MULTILINE)
+
+
+def reason_of(error: Exception) -> str | None:
+    """Give the line that an error comes down to, None where it is a bug.
+
+    >>> reason_of(RuntimeError("Traceback...\\npipeline.stores.StoreError: no such bucket [while running 'Put']"))
+    'no such bucket'
+    """
+    if isinstance(error, PLAIN):
+        return _STEP.sub('', str(error))
+    if isinstance(error, grpc.RpcError):
+        return 'the runner does not answer any more; what is committed stays, go on with --start=resume'
+    lines = _LINE.findall(str(error)) if isinstance(error, RuntimeError) else []
+    return _STEP.sub('', lines[-1]).strip() if lines else None
+
+
+def read_error_in(text: str) -> ReadError | None:
+    """Make again the error with which a reader ended for good elsewhere, None where the text tells of none.
+
+    >>> read_error_in('java.lang.X: Traceback\npipeline.kinesis.errors.Gap: much is lost\n\tat y')
+    Gap('much is lost')
+    """
+    found = _READ.findall(text)
+    if not found:
+        return None
+    name, line = found[-1]
+    return (Gap if name == 'Gap' else ReadError)(_STEP.sub('', line).strip())

@@ -1,0 +1,1 @@
+"""Where bytes end up: S3, a folder, or memory."""

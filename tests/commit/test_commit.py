@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.commit.commit import CommitSettings, commit_window, withdraw_window
+from pipeline.commit.ledger import add_up
+from pipeline.commit.manifests import Anchor, ManifestError, read_anchor, read_manifest, write_anchor
+from pipeline.paths import manifest_path
+from pipeline.stores.base import MemoryStore
+from pipeline.options.types import iso_ms
+from tests.ledgers import BACKUP, EVENTS, balanced, written
+
+FLUSH_MS = 300_000
+START = iso_ms('2026-11-23T10:15:00Z') or 0
+PATH = manifest_path(START)
+SETTINGS = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'x'}}
+OTHER = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'y'}}
+ANDROID = EVENTS.replace('platform=ios', 'platform=android')
+
+
+def settings_of(store: MemoryStore, **changed: Any) -> CommitSettings:
+    values = {'store': store, 'stores': dict.fromkeys(('events', 'errors', 'backup'), store), 'flush_ms': FLUSH_MS,
+              'settings': SETTINGS}
+    return CommitSettings(**{**values, **changed})
+
+
+def anchored(at_ms: int = START) -> MemoryStore:
+    store = MemoryStore()
+    write_anchor(store, Anchor(at_ms, at_ms, {}, SETTINGS))
+    store.effects.clear()
+    return store
+
+
+def commit(store: MemoryStore, rows: list[bytes], window_ms: int = START, **changed: Any) -> int:
+    """Put the objects that the rows tell of, as the step before does, and commit the window."""
+    ledger = add_up(rows)
+    for path in ledger.objects:
+        store[path] = b''
+    return commit_window(settings_of(store, **changed), window_ms, ledger)
+
+
+def with_android(sha256: str = 'aa') -> list[bytes]:
+    """Rows of the window in which the ios object is an android one."""
+    return [row.replace(b'platform=ios', b'platform=android') for row in balanced(sha256)]
+
+
+def test_the_manifest_comes_first_then_what_it_leaves_out_is_removed_then_resume_moves() -> None:
+    store = anchored()
+    commit(store, balanced())
+    store.effects.clear()
+
+    commit(store, with_android())
+    commit(store, balanced(), START + FLUSH_MS)
+
+    assert store.effects == [
+        ('put', PATH), ('delete', EVENTS), ('put', PATH),
+        ('put', manifest_path(START + FLUSH_MS)), ('put', 'resume.json')]
+
+
+def test_what_a_crash_left_behind_is_removed_when_the_window_is_written_again() -> None:
+    store, whole = anchored(), anchored()
+    commit(store, balanced())
+    commit(whole, with_android())
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MemoryStore, 'delete', _die)
+        commit(store, with_android())
+    assert EVENTS in store and (read_manifest(store, START) or {})['removing'] == [EVENTS]
+
+    commit(store, with_android())
+
+    assert store == whole
+
+
+def test_resume_moves_once_the_manifest_stands() -> None:
+    store = anchored()
+
+    commit(store, balanced())
+
+    assert store.effects == [('put', PATH), ('put', 'resume.json')]
+    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + FLUSH_MS
+
+
+def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> None:
+    store = anchored(START - FLUSH_MS)
+    commit(store, balanced())
+    replay = anchored()
+    commit(replay, balanced(), moves_anchor=False)
+
+    assert store.effects == replay.effects == [('put', PATH)]
+
+
+def test_a_window_of_equal_settings_written_again_is_equal() -> None:
+    store = anchored()
+
+    assert [commit(store, balanced()), commit(store, balanced())] == [0, 0]
+
+
+def test_an_object_that_changes_under_equal_settings_is_counted() -> None:
+    store = anchored()
+    commit(store, balanced())
+
+    assert commit(store, balanced(sha256='bb')) == 1
+    assert commit(store, balanced(sha256='bb')) == 0
+
+
+def test_an_object_that_changes_with_the_settings_is_not() -> None:
+    store = anchored()
+    commit(store, balanced())
+
+    assert commit(store, balanced(sha256='bb'), settings=OTHER, replace=True) == 0
+
+
+def test_a_window_that_another_job_committed_with_other_settings_is_left_to_it() -> None:
+    store = anchored()
+    commit(store, balanced(), settings=OTHER)
+    store.effects.clear()
+
+    with pytest.raises(ManifestError, match='^window 2026-11-23T10:15:00Z was committed by another run with other set'):
+        commit(store, with_android())
+    assert store.effects == []
+
+
+def test_a_resume_that_is_gone_is_warned_of_and_not_made_up(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+
+    commit(store, balanced())
+
+    assert read_anchor(store) is None
+    assert caplog.messages[0].startswith('resume.json is gone: ')
+
+
+@pytest.mark.parametrize('replace', [False, True])
+def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> None:
+    store = anchored()
+    commit(store, balanced())
+    rows = [row for row in with_android() if b'backup' not in row]
+
+    commit(store, rows, backup=False, replace=replace)
+
+    manifest = read_manifest(store, START) or {}
+    assert [item['path'] for item in manifest['objects'] if item['path'][:6] in ('backup', 'events')] == [
+        BACKUP, ANDROID]
+    assert BACKUP in store and EVENTS not in store
+
+
+def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
+    store, places = anchored(), {'errors': 's3://errors', 'backup': 's3://backup'}
+    commit(store, balanced(), moved=places)
+    assert (read_manifest(store, START) or {})['moved'] == places
+
+    commit(store, [row for row in balanced() if b'backup' not in row], backup=False, moved={'errors': 's3://errors'})
+    assert (read_manifest(store, START) or {})['moved'] == places
+
+    commit(store, balanced(), START + FLUSH_MS)
+    assert 'moved' not in (read_manifest(store, START + FLUSH_MS) or {})
+
+
+def test_objects_are_removed_where_they_were_written() -> None:
+    manifests, events, errors = anchored(), MemoryStore(), MemoryStore()
+    stores = {'events': events, 'errors': errors, 'backup': manifests}
+    for rows in (balanced(), [row for row in with_android() if b'errors/too-deep' not in row]):
+        commit(manifests, rows, stores=stores)
+
+    assert events.effects == [('delete', EVENTS)]
+    assert [path.split('/')[1] for _, path in errors.effects] == ['too-deep']
+
+
+def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() -> None:
+    store = anchored()
+    windows = [START + place * FLUSH_MS for place in range(3)]
+    for place, window_ms in enumerate(windows):
+        name = f'T10{15 + 5 * place}00Z'.encode()
+        commit(store, [row.replace(b'T101500Z', name) for row in balanced()], window_ms)
+    longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
+
+    commit(store, balanced(), flush_ms=900_000, settings=longer, replace=True, moves_anchor=False)
+
+    assert sorted(path for path in store if path != 'resume.json') == sorted([
+        PATH, *(item['path'] for item in (read_manifest(store, START) or {})['objects'])])
+    assert read_manifest(store, START + FLUSH_MS) is None
+
+
+def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_them() -> None:
+    store = anchored()
+    longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
+    commit(store, [*balanced(), written(ANDROID, 0)], flush_ms=900_000, settings=longer, moves_anchor=False)
+
+    commit(store, balanced(), replace=True, moves_anchor=False)
+    commit(store, [row.replace(b'T1015', b'T1020') for row in balanced()], START + FLUSH_MS, replace=True,
+           moves_anchor=False)
+
+    assert ANDROID not in store
+    assert sum(path.startswith('events/') for path in store) == 2
+    assert sum(path.startswith('manifests/') for path in store) == 2
+
+
+def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_any_more() -> None:
+    store = anchored()
+    for window_ms in (START, START + FLUSH_MS, START + 2 * FLUSH_MS):
+        commit(store, balanced(), window_ms)
+
+    withdraw_window(settings_of(store), START + FLUSH_MS)
+
+    assert read_manifest(store, START + FLUSH_MS) is None
+    anchor = read_anchor(store)
+    assert anchor and (anchor.end_ms, list(anchor.positions)) == (START + FLUSH_MS, ['app/a'])
+    commit(store, balanced(), START + FLUSH_MS)
+    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
+
+
+def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:
+    store = anchored()
+    commit(store, balanced())
+
+    withdraw_window(settings_of(store), START)
+
+    assert read_anchor(store) == Anchor(START, START, {}, SETTINGS)
+
+
+def test_a_replay_that_is_cut_short_leaves_resume_and_a_window_never_committed_all_else() -> None:
+    store, fresh = anchored(), anchored()
+    commit(store, balanced())
+    anchor = read_anchor(store)
+
+    withdraw_window(settings_of(store, moves_anchor=False), START)
+    withdraw_window(settings_of(fresh), START)
+
+    assert (read_anchor(store), read_manifest(store, START)) == (anchor, None)
+    assert fresh == anchored()
+
+
+def test_what_was_never_committed_is_not_asked_to_be_deleted() -> None:
+    store = anchored()
+
+    withdraw_window(settings_of(store), START)
+
+    assert 'delete' not in {effect for effect, _ in store.effects}
+
+
+def _die(store: MemoryStore, path: str) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline.commit.ledger import add_up
+from pipeline.commit.manifests import (
+    Anchor,
+    ManifestError,
+    advance_anchor,
+    anchor_after,
+    follow,
+    last_manifest,
+    make_manifest,
+    manifests_between,
+    read_anchor,
+    read_manifest,
+    write_anchor,
+    write_manifest,
+)
+from pipeline.stores.base import MemoryStore
+from pipeline.options.types import iso_ms
+from tests.ledgers import BACKUP, ERRORS, EVENTS, balanced
+
+FLUSH_MS = 300_000
+START = iso_ms('2026-11-23T23:50:00Z') or 0
+PATH = 'manifests/year=2026/month=11/day=23/20261123T235000Z.json'
+SETTINGS = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'x'}}
+OTHER = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'y'}}
+
+
+def manifest_of(window_ms: int, settings: dict[str, Any] = SETTINGS) -> dict[str, Any]:
+    return make_manifest(window_ms, FLUSH_MS, add_up(balanced()), settings)
+
+
+def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore:
+    """A store with the manifests of the windows at these places after START, and an anchor at START."""
+    store = MemoryStore()
+    for place in places:
+        write_manifest(store, manifest_of(START + place * FLUSH_MS, settings))
+    write_anchor(store, Anchor(START, START, {}, SETTINGS))
+    store.effects.clear()
+    return store
+
+
+def test_a_manifest_says_what_the_window_holds() -> None:
+    manifest = manifest_of(START)
+
+    assert manifest == {
+        'version': 1, 'window': '2026-11-23T23:50:00Z', 'window_ms': START, 'end_ms': START + FLUSH_MS,
+        'counts': add_up(balanced()).totals(),
+        'accounts': {'app/a': {'records': 5, 'bytes': 50, 'first': '1', 'last': '5'}},
+        'objects': manifest['objects'], 'settings': SETTINGS,
+        'positions': {'app/a': {'sequence': '5', 'since_ms': 0, 'arrival_ms': 5, 'open': True}}}
+    assert [item['path'] for item in manifest['objects']] == sorted(
+        [BACKUP, EVENTS, ERRORS, ERRORS.replace('too-deep', 'invalid-json')])
+    assert manifest['objects'][-1] == {'path': EVENTS, 'lines': 3, 'bytes': 60, 'sha256': 'aa'}
+
+
+def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:
+    store = MemoryStore()
+    write_manifest(store, manifest_of(START))
+
+    assert list(store) == [PATH]
+    assert read_manifest(store, START) == manifest_of(START)
+    assert read_manifest(store, START + FLUSH_MS) is None
+
+
+@pytest.mark.parametrize(('start', 'end', 'places'), [
+    (0, 4, [0, 1, 2, 3]), (1, 3, [1, 2]), (2, 2, []), (-9, 1, [0]), (3, 99, [3])])
+def test_manifests_are_found_by_window_over_the_end_of_the_day(start: int, end: int, places: list[int]) -> None:
+    found = manifests_between(store_with(0, 1, 2, 3), START + start * FLUSH_MS, START + end * FLUSH_MS)
+
+    assert [(manifest['window_ms'] - START) // FLUSH_MS for manifest in found] == places
+
+
+def test_the_last_manifest_is_found_among_all() -> None:
+    store = store_with(0, 1, 2, 3)
+    for path in (f'{PATH}.tmp', 'manifests/notes.json', 'manifests/year=2027/README'):
+        store[path] = b''
+
+    assert last_manifest(store) == manifest_of(START + 3 * FLUSH_MS)
+    assert last_manifest(MemoryStore()) is None
+
+
+def test_no_resume_is_not_the_same_as_a_damaged_one() -> None:
+    store = MemoryStore()
+    assert read_anchor(store) is None
+
+    store['resume.json'] = b''
+    with pytest.raises(ManifestError) as error:
+        read_anchor(store)
+
+    assert str(error.value) == 'resume.json is damaged: not JSON of this program; put back an older version'
+
+
+@pytest.mark.parametrize('data', [b'', b'{', b'[]', b'{}', b'7', b'null', b'\xff', b'{"version":1}'])
+@pytest.mark.parametrize('path', [PATH, 'resume.json'])
+def test_what_is_damaged_is_told_by_its_path(path: str, data: bytes) -> None:
+    store = MemoryStore()
+    store[path] = data
+
+    with pytest.raises(ManifestError, match=f'{path} is damaged'):
+        read_anchor(store) if path == 'resume.json' else read_manifest(store, START)
+
+
+def test_another_version_is_refused_with_both() -> None:
+    store = MemoryStore()
+    store['resume.json'] = orjson.dumps({'version': 2})
+
+    with pytest.raises(ManifestError) as error:
+        read_anchor(store)
+
+    assert str(error.value) == 'resume.json is of version 2, this program reads version 1'
+
+
+def test_the_anchor_comes_back_as_it_was_written() -> None:
+    store, anchor = MemoryStore(), Anchor(START, 7, {'app/a': {'sequence': '1'}}, SETTINGS)
+    write_anchor(store, anchor)
+
+    assert read_anchor(store) == anchor
+    assert orjson.loads(store['resume.json'])['end'] == '2026-11-23T23:50:00Z'
+
+
+@pytest.mark.parametrize(('places', 'reached'), [([0], 1), ([0, 1, 2], 3), ([0, 2], 1), ([0, 1, 3, 4], 2)])
+def test_the_anchor_moves_over_manifests_without_a_gap(places: list[int], reached: int) -> None:
+    store = store_with(*places)
+
+    advance_anchor(store, SETTINGS)
+
+    assert read_anchor(store) == anchor_after(manifest_of(START + (reached - 1) * FLUSH_MS))
+    assert store.effects == [('put', 'resume.json')]
+
+
+@pytest.mark.parametrize('places', [[], [1], [1, 2], [-1]])
+def test_the_anchor_stays_where_the_next_window_is_not_committed(places: list[int]) -> None:
+    store = store_with(*places)
+
+    advance_anchor(store, SETTINGS)
+
+    assert read_anchor(store) == Anchor(START, START, {}, SETTINGS)
+    assert store.effects == []
+
+
+def test_the_anchor_does_not_walk_over_windows_that_are_still_to_be_replaced() -> None:
+    store = store_with(1, 2, settings=OTHER)
+    write_manifest(store, manifest_of(START))
+
+    advance_anchor(store, SETTINGS)
+
+    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + FLUSH_MS
+
+
+def test_without_an_anchor_nothing_moves() -> None:
+    store = store_with(0)
+    del store['resume.json']
+
+    advance_anchor(store, SETTINGS)
+
+    assert store.effects == []
+
+
+def test_following_writes_nothing() -> None:
+    store = store_with(0, 1)
+
+    assert follow(store, Anchor(START, START, {}, SETTINGS), SETTINGS).end_ms == START + 2 * FLUSH_MS
+    assert store.effects == []
+
+
+def test_after_a_window_unknown_shards_are_read_from_their_beginning() -> None:
+    manifest = manifest_of(START)
+
+    assert anchor_after(manifest) == Anchor(START + FLUSH_MS, 0, manifest['positions'], SETTINGS)

@@ -1,0 +1,140 @@
+"""Pages folded into cursors: effective arrivals, parts, the cut at the window's end, what was read before."""
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.kinesis.api import Page, RawRecord
+from pipeline.kinesis.assign import Batch, Folded, fold_page
+from pipeline.kinesis.positions import Cursor
+
+CURSOR = Cursor('events', 'shardId-000000000000', since_ms=1000, iterator='this')
+
+
+def page_of(*records: tuple[int, int], following: str | None = 'next', behind_ms: int = 0, size: int = 1) -> Page:
+    return Page([RawRecord(str(sequence), arrival_ms, 'key', bytes(size)) for sequence, arrival_ms in records],
+                following, behind_ms, now_ms=50_000)
+
+
+def fold(page: Page, cursor: Cursor = CURSOR, window_ms: int = 10_000, flush_bytes: int = 100) -> Folded:
+    return fold_page(cursor, page, window_ms, window_ms + 10_000, flush_bytes)
+
+
+def sequences(folded: Folded) -> list[str]:
+    return [record.sequence for batch in folded.batches for record in batch.records]
+
+
+def test_records_of_the_window_make_one_batch_and_move_the_cursor() -> None:
+    page = page_of((1, 10_000), (2, 19_999))
+
+    folded = fold(page)
+
+    assert folded.batches == [Batch('events', CURSOR.shard, 10_000, 0, page.records)]
+    assert folded.cursor == dataclasses.replace(
+        CURSOR, sequence='2', arrival_ms=19_999, iterator='next', records=2, bytes=2, first='1', walked_ms=50_000)
+    assert (folded.rest, folded.records, folded.overtaken) == (None, 2, 0)
+
+
+def test_a_record_stamped_before_its_predecessor_takes_the_predecessors_stamp() -> None:
+    folded = fold(page_of((1, 15_000), (2, 20_000), (3, 14_000)))
+
+    assert sequences(folded) == ['1']
+    assert folded.rest is not None
+    assert sequences(fold(folded.rest, folded.cursor, 20_000)) == ['2', '3']
+
+
+def test_what_lies_beyond_the_window_is_the_rest_and_the_shard_has_passed_its_end() -> None:
+    page = page_of((1, 10_000), (2, 20_000), (3, 20_001))
+
+    folded = fold(page)
+
+    assert folded.rest == page._replace(records=page.records[1:])
+    assert folded.cursor.reached_ms == 20_000
+    assert folded.cursor.iterator == 'this'  # which gives this page again after a restore
+
+
+def test_a_page_wholly_beyond_the_window_leaves_the_position() -> None:
+    folded = fold(page_of((1, 20_000)))
+
+    assert (folded.batches, folded.cursor.sequence, folded.cursor.reached_ms) == ([], '', 20_000)
+
+
+def test_records_before_the_start_are_passed_over_by_effective_arrival() -> None:
+    cursor = dataclasses.replace(CURSOR, since_ms=10_000)
+
+    folded = fold(page_of((1, 9_999), (2, 10_000), (3, 9_000)), cursor)
+
+    assert sequences(folded) == ['2', '3']
+    assert (folded.cursor.first, folded.cursor.records, folded.overtaken) == ('2', 2, 0)
+
+
+def test_passed_over_records_move_the_position_so_that_they_are_not_read_again() -> None:
+    cursor = dataclasses.replace(CURSOR, since_ms=10_000)
+
+    assert fold(page_of((1, 9_000)), cursor).cursor.sequence == '1'
+
+
+def test_an_overtaken_record_goes_to_the_open_window_and_is_counted() -> None:
+    folded = fold(page_of((1, 9_999), (2, 10_000)))
+
+    assert sequences(folded) == ['1', '2']
+    assert (folded.batches[0].window_ms, folded.overtaken) == (10_000, 1)
+
+
+def test_parts_are_numbered_by_the_bytes_before_a_record_in_its_window() -> None:
+    first = fold(page_of((1, 10_000), (2, 10_000), (3, 10_000), size=4), flush_bytes=8)
+    second = fold(page_of((4, 10_000), size=4), first.cursor, flush_bytes=8)
+
+    assert [(batch.part, len(batch.records)) for batch in [*first.batches, *second.batches]] == [(0, 2), (1, 1), (1, 1)]
+
+
+def test_records_read_before_are_passed_over_by_number_not_by_text() -> None:
+    cursor = dataclasses.replace(CURSOR, sequence='9', arrival_ms=10_000)
+
+    assert sequences(fold(page_of((8, 10_000), (9, 10_000), (10, 10_000)), cursor)) == ['10']
+
+
+def test_a_null_iterator_closes_the_shard_once_all_records_are_taken() -> None:
+    cut = fold(page_of((1, 10_000), (2, 20_000), following=None))
+    assert cut.rest is not None
+    ended = fold(cut.rest, cut.cursor, 20_000)
+
+    assert not cut.cursor.closed
+    assert ended.cursor.closed
+    assert (ended.cursor.iterator, sequences(ended)) == ('', ['2'])
+
+
+def test_empty_pages_behind_the_tip_are_walked_through() -> None:
+    folded = fold(page_of(behind_ms=30_000))
+
+    assert (folded.cursor.walked_ms, folded.cursor.reached_ms, folded.cursor.iterator) == (20_000, 0, 'next')
+
+
+@given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 30)), max_size=40), st.data())
+def test_page_borders_change_no_stamp_window_or_part(log: list[tuple[int, int]], data: st.DataObject) -> None:
+    records = [RawRecord(str(number + 1), arrival_ms, 'key', bytes(size)) for number, (arrival_ms, size)
+               in enumerate(log)]
+    whole = _read([records])
+    borders = sorted(data.draw(st.lists(st.integers(0, len(records)), max_size=8)))
+    ends = [*borders, len(records)]
+    pages = [records[start:end] for start, end in zip([0, *borders], ends, strict=True)]
+
+    assert _read(pages) == whole
+
+
+def _read(pages: list[list[RawRecord]]) -> list[tuple[str, int, int]]:
+    """Fold pages window by window, as a reader does; gives (sequence number, window, part)."""
+    cursor, found, window_ms = dataclasses.replace(CURSOR, since_ms=5_000), [], 0
+    for records in pages:
+        rest: Page | None = Page(records, 'next', 0, 50_000)
+        while rest:
+            folded = fold(rest, cursor, window_ms, flush_bytes=25)
+            found += [(record.sequence, batch.window_ms, batch.part) for batch in folded.batches
+                      for record in batch.records]
+            cursor, rest = folded.cursor, folded.rest
+            if rest:
+                window_ms += 10_000
+                cursor = dataclasses.replace(cursor, records=0, bytes=0, first='')
+    return found

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.options.types import DAY_MS, flush_interval, iso_ms, one_of, plain, shown, start_time, stop_time, whole_number
+
+TEN_FIFTEEN = 1_795_428_900_000
+
+
+@pytest.mark.parametrize('text', [
+    '2026-11-23T10:15:00Z', '2026-11-23 10:15', '2026-11-23T10:15', '2026-11-23T10:15:00.000',
+    '2026-11-23T12:15:00+02:00', '2026-11-23T05:15-0500', '2026-11-23T15:45:00+05:30', '2026-11-23T11:15+01',
+    '2026-11-23T10:15:00,000000Z'])
+def test_one_moment_in_all_its_spellings(text: str) -> None:
+    assert iso_ms(text) == TEN_FIFTEEN
+
+
+@pytest.mark.parametrize(('text', 'ms'), [
+    ('2000-01-01', 946_684_800_000), ('2026-11-23T10:15:00.1', TEN_FIFTEEN + 100),
+    ('2026-11-23T10:15:00.123999999Z', TEN_FIFTEEN + 123), ('1970-01-01', 0), ('1969-12-31T23:59:59.999Z', -1)])
+def test_milliseconds_are_cut_not_rounded(text: str, ms: int) -> None:
+    assert iso_ms(text) == ms
+
+
+@pytest.mark.parametrize('text', [
+    '', '2026', '2026-11', '20261123', '2026-W48', '2026-11-23T', '2026-11-23T10', '2026-11-23T10:15:60',
+    '2026-11-23Z', '2026-11-23t10:15', '2026-11-23T10:15z', ' 2026-11-23', '2026-11-23\n', '2026-13-01', '0000-01-01',
+    '2026-11-23T10:15+25:00', '2026-11-23T10:15:00.', '٢٠٢٦-11-23', '23.11.2026', '1700000000'])
+def test_what_is_not_strictly_iso_8601_is_no_time(text: str) -> None:
+    assert iso_ms(text) is None
+
+
+@given(st.text())
+def test_any_text_is_a_time_or_not(text: str) -> None:
+    assert iso_ms(text) is None or text[:4].isdigit()
+
+
+def test_start_may_be_up_to_a_day_ahead_of_the_local_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('pipeline.options.types.time.time', lambda: (TEN_FIFTEEN - DAY_MS) / 1000)
+
+    assert start_time('2026-11-23T10:15Z') == TEN_FIFTEEN
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        start_time('2026-11-23T10:15:01Z')
+    assert str(refused.value) == "got '2026-11-23T10:15:01Z', must be a time that is not in the future"
+
+
+def test_stop_may_lie_in_the_future() -> None:
+    assert (stop_time('2999-12-31T23:59:59Z'), stop_time('now')) == (32_503_679_999_000, 'now')
+
+
+@pytest.mark.parametrize('text', ['9999-12-31T23:59-14:00', '0001-01-01T00:00+14:00'])
+def test_times_at_the_edges_of_the_calendar_are_refused_not_an_overflow(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        stop_time(text)
+
+
+def test_a_flush_interval_divides_the_hour() -> None:
+    intervals = [seconds for seconds in range(1, 3601) if 3600 % seconds == 0]
+
+    assert [flush_interval(str(seconds)) for seconds in intervals] == intervals
+
+
+@pytest.mark.parametrize('text', ['', '+5', ' 5', '5 ', '1_0', '0x5', '5.0', '٥', '1e1', '9' * 5000])
+def test_numbers_are_plain_decimal_digits(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        whole_number(0)(text)
+
+
+def test_words_are_taken_as_written() -> None:
+    assert one_of('gzip', 'none')('none') == 'none'
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        one_of('a', 'b', 'c')('A')
+    assert str(refused.value) == "got 'A', must be a, b or c"
+
+
+@pytest.mark.parametrize(('value', 'expected'), [
+    ('a\nb\x1b', "'a\\nb\\x1b'"), ("it's", '"it\'s"'), ('x' * 300, f"'{'x' * 195}...'"),
+    ('https://me:secret@host/x', "'https://***@host/x'"), ('s3://k:se/c@ret@bucket', "'s3://***@bucket'")])
+def test_a_value_is_shown_on_one_short_line_without_a_password(value: str, expected: str) -> None:
+    assert shown(value) == expected
+
+
+@pytest.mark.parametrize(('message', 'expected'), [
+    ('argument --label/--labels: expected one argument', '--label: must be followed by a value'),
+    ("argument --streaming: ignored explicit argument 'x'", "--streaming: got 'x', takes no value"),
+    ('two\n  lines', 'two lines')])
+def test_the_words_of_argparse_become_ours(message: str, expected: str) -> None:
+    assert plain(message) == expected

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.commit.ledger import add_up
+from pipeline.commit.manifests import Anchor, make_manifest, write_manifest
+from pipeline.options.options import Options
+from pipeline.run.guard import RunRefused, check_resume, check_rewrite, former_layout, settings_of
+from pipeline.stores.base import MemoryStore
+from pipeline.options.types import iso_ms
+from tests.ledgers import balanced
+from tests.command_lines import options_of
+
+HOUR = iso_ms('2026-11-23T10:00:00Z') or 0
+WINDOW = HOUR + 900_000
+REPLACE = options_of('--replace')
+CREATED = 1_700_000_000_000
+
+
+def info(name: str = 'app', label: str = '', created_ms: int = CREATED) -> StreamInfo:
+    return StreamInfo(name, name, label, created_ms, 86_400_000)
+
+
+def settings(*args: str, streams: list[StreamInfo] | None = None) -> dict[str, Any]:
+    return settings_of(options_of(*args), streams or [info()])
+
+
+def anchor(before: dict[str, Any], end_ms: int = WINDOW) -> Anchor:
+    return Anchor(end_ms, 0, {}, before)
+
+
+def committed(before: dict[str, Any], *windows_ms: int, flush_ms: int = 300_000) -> MemoryStore:
+    store = MemoryStore()
+    for window_ms in windows_ms:
+        write_manifest(store, make_manifest(window_ms, flush_ms, add_up(balanced()), before))
+    return store
+
+
+def refusal(call: Any, *args: Any) -> str:
+    with pytest.raises(RunRefused) as error:
+        call(*args)
+    return str(error.value)
+
+
+def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
+    assert settings(streams=[info('b', 'web'), info('a')]) == {
+        'placement': {
+            'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
+            'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
+            'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
+        'content': {'json_fields': ['event_value'], 'transforms': 2, 'rename': options_of().rules.digest()}}
+
+
+def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
+    assert settings(streams=[info('a'), info('b')]) == settings(streams=[info('b'), info('a')])
+
+
+@pytest.mark.parametrize(('args', 'streams', 'difference'), [
+    (['--flush_interval_s', '60'], None, '--flush_interval_s: was 300, is 60'),
+    (['--flush_size_mb', '32'], None, '--flush_size_mb: was 64, is 32'),
+    (['--output_shards', '4'], None, '--output_shards: was 1, is 4'),
+    (['--compression', 'none'], None, '--compression: was gzip, is none'),
+    (['--partition_time', 'arrival'], None, '--partition_time: was event, is arrival'),
+    (['--platform_field', 'os'], None, '--platform_field: was platform, is os'),
+    (['--time_field', 'at'], None, '--time_field: was event_time, is at'),
+    ([], [info(label='web')], '--stream: was app, is web=app'),
+    ([], [info(), info('b')], '--stream: was app, is app b')])
+def test_going_on_with_another_placement_is_refused_with_both_values(
+        args: list[str], streams: list[StreamInfo] | None, difference: str) -> None:
+    now = settings(*args, streams=streams)
+
+    assert refusal(check_resume, anchor(settings()), now, False) == (
+        f'{difference}: resume.json goes on with the former; keep to it, or give --new_layout to change from the next '
+        'full hour on')
+    assert check_resume(anchor(settings()), now, True) == HOUR + 3_600_000
+
+
+def test_at_a_full_hour_the_new_layout_begins_at_once() -> None:
+    assert check_resume(anchor(settings(), HOUR), settings('--output_shards', '2'), True) == HOUR
+
+
+def test_other_content_goes_on_without_a_word() -> None:
+    assert check_resume(anchor(settings()), settings('--rename', 'none'), False) is None
+
+
+@pytest.mark.parametrize('new_layout', [False, True])
+def test_a_stream_that_was_made_again_is_refused_whatever_is_given(new_layout: bool) -> None:
+    again = settings(streams=[info(created_ms=CREATED + 60_000)])
+
+    assert refusal(check_resume, anchor(settings()), again, new_layout) == (
+        '--stream app: was created at 2023-11-14T22:14:20Z, but resume.json goes on in one created at '
+        '2023-11-14T22:13:20Z: its positions mean nothing here; start over with --start=earliest --start_over, or '
+        'write to another --output')
+
+
+def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
+    check_rewrite(committed(settings(), WINDOW), WINDOW, WINDOW + 300_000, settings(), options_of())
+
+
+@pytest.mark.parametrize(('args', 'difference'), [
+    (['--rename', 'none'], '--rename, --json_field or the version of the transforms'),
+    (['--compression', 'none', '--rename', 'none'],
+     '--compression: was gzip, is none, --rename, --json_field or the version of the transforms'),
+    (['--output_shards', '2', '--time_field', 'at'],
+     '--output_shards: was 1, is 2, --time_field: was event_time, is at')])
+def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: list[str], difference: str) -> None:
+    store, now = committed(settings(), WINDOW - 300_000, WINDOW, WINDOW + 300_000), settings(*args)
+
+    assert refusal(check_rewrite, store, WINDOW, WINDOW + 300_000, now, options_of()) == (
+        f'window 2026-11-23T10:15:00Z is committed with other settings ({difference}): give --replace to write it '
+        'again')
+    check_rewrite(store, WINDOW, WINDOW + 300_000, now, REPLACE)
+    check_rewrite(store, WINDOW + 600_000, WINDOW + 900_000, now, options_of())
+
+
+@pytest.mark.parametrize(('committed_with', 'now', 'message'), [
+    ({}, ['--errors_output', '/e'], '--errors_output: got /e, must be /tmp/lake, where window 2026-11-23T10:15:00Z has '
+                                    'its objects'),
+    ({'errors': '/e'}, [], '--errors_output: got /tmp/lake, must be /e, where window 2026-11-23T10:15:00Z has its '
+                           'objects'),
+    ({'backup': 's3://bbb'}, ['--backup_output', 's3://ccc'], '--backup_output: got s3://ccc, must be s3://bbb, where '
+                                                              'window 2026-11-23T10:15:00Z has its objects'),
+    ({'errors': '/e', 'backup': '/b'}, ['--errors_output', '/e', '--backup_output', '/b'], ''),
+    ({}, ['--errors_output', '/tmp/lake'], ''), ({'backup': '/b'}, ['--no_backup'], '')])
+def test_a_rewrite_keeps_to_the_places_of_errors_and_backups(
+        committed_with: dict[str, str], now: list[str], message: str) -> None:
+    store = MemoryStore()
+    write_manifest(store, make_manifest(WINDOW, 300_000, add_up(balanced()), settings(), committed_with))
+    for replace in ([], ['--replace']):
+        call = functools.partial(check_rewrite, store, WINDOW, WINDOW + 300_000, settings(), options_of(*now, *replace))
+
+        if message:
+            assert refusal(call) == message
+        else:
+            call()
+
+
+@pytest.mark.parametrize(('start_ms', 'end_ms', 'got'), [
+    (WINDOW, HOUR + 3_600_000, '--start 2026-11-23T10:15:00Z'),
+    (HOUR, WINDOW + 900_000, '--stop 2026-11-23T10:30:00Z'),
+    (WINDOW, WINDOW + 900_000, '--start 2026-11-23T10:15:00Z and --stop 2026-11-23T10:30:00Z')])
+def test_another_flush_interval_replaces_full_hours(start_ms: int, end_ms: int, got: str) -> None:
+    store, now = committed(settings(), WINDOW), settings('--flush_interval_s', '900')
+
+    assert refusal(check_rewrite, store, start_ms, end_ms, now, REPLACE) == (
+        f'--replace with another --flush_interval_s: must begin and end at full hours, got {got}')
+    check_rewrite(store, HOUR, HOUR + 3_600_000, now, REPLACE)
+
+
+def test_the_former_layout_comes_back_as_options() -> None:
+    before = settings('--output_shards', '2', '--flush_interval_s', '60', streams=[info('app', 'ios'), info('old')])
+    now = options_of('--stream', 'arn:aws:kinesis:eu-west-1:123456789012:stream/app', '--stream', 'new',
+                     '--aws_region', 'eu-west-1', '--new_layout', '--slack_s', '3')
+
+    former: Options = former_layout(now, before['placement'])
+
+    assert settings_of(former, [info('app', 'ios'), info('old')])['placement'] == before['placement']
+    assert [(stream.name, stream.label, bool(stream.arn)) for stream in former.streams] == [
+        ('app', 'ios', True), ('old', '', False)]
+    assert (former.new_layout, former.slack_s) == (False, 3)
+
+
+def test_settings_survive_json() -> None:
+    assert json.loads(json.dumps(settings())) == settings()

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from pipeline.options.options import Options
+from pipeline.run.outputs import check_outputs
+from pipeline.run.guard import RunRefused
+from tests.command_lines import options_of
+
+
+def options(folder: pathlib.Path, output: str = 'lake', **places: str) -> Options:
+    return options_of('--output', str(folder / output),
+                      *(word for name, place in places.items() for word in (f'--{name}_output', str(folder / place))))
+
+
+def refusal(told: Options) -> str:
+    with pytest.raises(RunRefused) as error:
+        check_outputs(told)
+    return str(error.value)
+
+
+def test_an_output_is_tried_and_left_as_it_was(tmp_path: pathlib.Path) -> None:
+    check_outputs(options(tmp_path))
+
+    assert list((tmp_path / 'lake').iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['errors', 'backup'])
+def test_a_place_that_was_moved_belongs_to_one_output(tmp_path: pathlib.Path, name: str) -> None:
+    for _ in range(2):
+        check_outputs(options(tmp_path, **{name: 'moved'}))
+
+    assert (tmp_path / 'moved/.written-by').read_text() == f'{tmp_path}/lake\n'
+    assert refusal(options(tmp_path, 'other', **{name: 'moved'})) == (
+        f'--{name}_output: holds objects of another job under the same keys (.written-by there says whose objects '
+        'these are): give a place of its own')
+    assert refusal(options(tmp_path, 'moved')).startswith('--output: holds objects of another job')
+
+
+def test_another_jobs_output_is_no_place_for_errors(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/resume.json').touch()
+
+    assert refusal(options(tmp_path, errors='other')) == (
+        '--errors_output: holds objects of another job under the same keys (another job has its --output): give a '
+        'place of its own')
+
+
+def test_errors_and_backup_may_share_a_place_or_lie_in_the_output(tmp_path: pathlib.Path) -> None:
+    check_outputs(options(tmp_path, errors='moved', backup='moved'))
+    (tmp_path / 'lake/resume.json').touch()
+    check_outputs(options(tmp_path, errors='lake', backup='moved'))
+
+    assert options(tmp_path, errors='lake', backup='moved').moved == {'backup': f'{tmp_path}/moved'}

@@ -1,0 +1,564 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from pipeline.kinesis.api import ShardInfo, Summary
+from pipeline.kinesis.errors import PassingError, ReadError
+from pipeline.kinesis.patience import patiently
+from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.commit.ledger import add_up
+from pipeline.commit.manifests import Anchor, make_manifest, write_anchor, write_manifest
+from pipeline.run.plan import Plan, make_plan, now_of
+from pipeline.run.guard import RunRefused, settings_of
+from pipeline.stores.base import MemoryStore
+from pipeline.options.types import iso_ms
+from pipeline.windows import iso
+from tests.ledgers import balanced
+from tests.command_lines import options_of
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NOW = iso_ms('2026-11-23T10:17:21Z') or 0
+YOUNG = NOW - 2 * HOUR - 1234  # created within its retention
+OLD = NOW - 30 * DAY
+
+
+def at(clock: str) -> int:
+    return iso_ms(f'2026-11-23T{clock}Z') or 0
+
+
+@dataclasses.dataclass
+class ScriptedCalls:
+    """Kinesis as a plan sees it: streams by name, each with its summary; fails on anything else that is asked."""
+
+    created: dict[str, int]
+    now_ms: int = NOW
+    ahead_ms: dict[str, int] = dataclasses.field(default_factory=dict)
+    open_shards: int = 1
+    shards: tuple[str, ...] = ()
+    failures: int = 0
+    retention_ms: int = DAY
+    kept: tuple[tuple[str, str, str], ...] = ()
+
+    def summary(self, stream: str) -> Summary:
+        if self.failures:
+            self.failures -= 1
+            raise PassingError('InternalFailure')
+        return Summary(self.created[stream], self.retention_ms, self.open_shards,
+                       self.now_ms + self.ahead_ms.get(stream, 0))
+
+    def holds(self, stream: str, shard: str, sequence: str) -> bool:
+        return (stream, shard, sequence) in self.kept
+
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+        assert stream in self.created
+        return [ShardInfo(shard, 0, 9, True) for shard in self.shards], self.now_ms
+
+    def iterator(self, *_: Any) -> str:
+        raise AssertionError('a plan reads nothing')
+
+    records: Any = iterator
+
+
+def plan(*args: str, store: MemoryStore | None = None, **calls: Any) -> Plan:
+    scripted = ScriptedCalls(**{'created': {'app': YOUNG}, **calls})
+    return make_plan(options_of(*args), scripted, store if store is not None else MemoryStore())
+
+
+def refusal(*args: str, **given: Any) -> str:
+    with pytest.raises(RunRefused) as error:
+        plan(*args, **given)
+    return str(error.value)
+
+
+def settings(*args: str, created: dict[str, int] | None = None) -> dict[str, Any]:
+    streams = [StreamInfo(name, name, '', created_ms, DAY) for name, created_ms in (created or {'app': YOUNG}).items()]
+    return settings_of(options_of(*args), streams)
+
+
+POSITIONS = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'arrival_ms': 5, 'open': shard != 2}
+             for shard in (2, 1)}
+
+
+def resumable(end_ms: int, positions: dict[str, Any] | None = None, **created: int) -> MemoryStore:
+    """A store with a resume.json that ends there."""
+    store = MemoryStore()
+    known = settings(created=created or {'app': YOUNG})
+    write_anchor(store, Anchor(end_ms, 0, POSITIONS if positions is None else positions, known))
+    store.effects.clear()
+    return store
+
+
+def times(made: Plan) -> tuple[int, int, int]:
+    return made.start_ms, made.stop_ms, made.since_ms
+
+
+@pytest.mark.parametrize(('args', 'expected'), [
+    (['--start', 'latest'], (at('10:15:00'), -1)),
+    (['--start', 'earliest'], (at('08:15:00'), -1)),
+    ([], (at('08:15:00'), -1)),
+    (['--stop', 'now'], (at('08:15:00'), at('10:15:00'))),
+    (['--stop', '2026-11-23T10:14:59Z'], (at('08:15:00'), at('10:10:00'))),
+    (['--stop', '2026-11-24T00:00:00Z'], (at('08:15:00'), at('00:00:00') + DAY)),
+    (['--start', '2026-11-23T09:01:00Z'], (at('09:00:00'), -1)),
+    (['--start', '2026-11-23T10:17:21Z'], (at('10:15:00'), -1)),
+    (['--start', '2026-11-20T00:00:00Z'], (at('08:15:00'), -1)),
+    (['--start', 'latest', '--flush_interval_s', '3600'], (at('10:00:00'), -1))])
+def test_start_and_stop_are_window_starts_by_the_clock_of_aws(args: list[str], expected: tuple[int, int]) -> None:
+    assert times(plan(*args)) == (*expected, expected[0])
+
+
+def test_the_time_is_that_of_aws() -> None:
+    assert now_of(ScriptedCalls({'app': YOUNG}, now_ms=7), plan().streams) == 7
+
+
+def test_of_several_streams_the_earliest_answer_counts() -> None:
+    made = plan('--stream', 'app', '--stream', 'other', '--start', 'latest', created={'app': YOUNG, 'other': YOUNG},
+                ahead_ms={'other': 600_000})
+
+    assert made.start_ms == at('10:15:00')
+
+
+def test_a_start_in_the_future_is_refused() -> None:
+    assert refusal('--start', '2026-11-23T10:20:00Z') == (
+        '--start: got 2026-11-23T10:20:00Z, must not be in the future; AWS says 2026-11-23T10:17:21Z')
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'latest'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', '2026-11-23T09:00:00Z', '--stop', 'now']])
+def test_a_run_without_resume_sets_it_to_its_start(args: list[str]) -> None:
+    made = plan(*args)
+
+    assert made.anchor == Anchor(made.start_ms, made.start_ms, {}, settings())
+    assert made.moves_anchor
+
+
+def test_planning_writes_nothing() -> None:
+    store = resumable(at('10:00:00'))
+    plan(store=store)
+    plan('--start', 'latest', store=store)
+
+    assert store.effects == []
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'resume'], ['--stop', 'now']])
+def test_resume_goes_on_by_sequence_number(args: list[str]) -> None:
+    made = plan(*args, store=resumable(at('10:00:00')))
+
+    assert (made.start_ms, made.since_ms) == (at('10:00:00'), 0)
+    assert made.cursors == (Cursor('app', 'shardId-1', 0, '1', 5), Cursor('app', 'shardId-2', 0, '2', 5, closed=True))
+    assert (made.anchor, made.moves_anchor, made.notes) == (None, True, ())
+
+
+def test_a_resume_before_anything_was_committed_reads_from_the_first_start() -> None:
+    store = MemoryStore()
+    write_anchor(store, Anchor(at('10:00:00'), at('10:00:00'), {}, settings()))
+
+    assert times(plan(store=store)) == (at('10:00:00'), -1, at('10:00:00'))
+
+
+def test_resume_passes_over_windows_that_a_killed_run_committed() -> None:
+    store = resumable(at('10:00:00'))
+    for window in ('10:00:00', '10:05:00', '10:15:00'):
+        write_manifest(store, make_manifest(at(window), 300_000, add_up(balanced()), settings()))
+
+    made = plan(store=store)
+
+    assert made.start_ms == at('10:10:00')
+    assert made.cursors == (Cursor('app', 'a', 0, '5', 5),)
+
+
+def test_resume_without_anything_to_resume_is_refused() -> None:
+    assert refusal('--start', 'resume') == (
+        '--start=resume: there is no resume.json at --output; start at earliest, latest or a time')
+
+
+@pytest.mark.parametrize('start', ['latest', 'earliest', '2026-11-23T09:00:00Z'])
+def test_an_explicit_start_is_that_of_a_new_output_a_service_goes_on(start: str) -> None:
+    made = plan('--start', start, store=resumable(at('10:00:00')))
+
+    assert (made.start_ms, len(made.cursors), made.anchor, made.moves_anchor) == (at('10:00:00'), 2, None, True)
+    assert made.notes == (
+        f'--start={start} counts for a new output only: going on from 2026-11-23T10:00:00Z',)
+
+
+def test_a_service_with_a_start_of_its_own_is_told_of_a_gap_and_skips_it_as_one_without() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    assert refusal('--start', 'latest', created={'app': OLD}, store=store).startswith(f'--start=resume: {LOST}')
+    made = plan('--start', 'latest', '--on_gap', 'skip', created={'app': OLD}, store=store)
+    assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',
+                          '--start=latest counts for a new output only: going on from 2026-11-22T10:25:00Z')
+
+
+def test_a_bounded_run_with_a_start_of_its_own_leaves_resume_alone() -> None:
+    made = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
+
+    assert (made.anchor, made.moves_anchor, made.notes) == (None, False, ())
+
+
+@pytest.mark.parametrize('stop', [[], ['--stop', 'now']])
+@pytest.mark.parametrize(('start', 'begins'), [
+    ('earliest', at('08:15:00')), ('2026-11-23T09:00:00Z', at('09:00:00'))])
+def test_starting_over_moves_resume_whether_bounded_or_not(start: str, begins: int, stop: list[str]) -> None:
+    made = plan('--start', start, '--start_over', *stop, store=resumable(at('10:00:00')))
+
+    assert (made.start_ms, made.cursors, made.moves_anchor) == (begins, (), True)
+    assert made.anchor == Anchor(begins, begins, {}, settings())
+    assert made.notes == (f'starting over at {iso(begins)}, resume.json was at 2026-11-23T10:00:00Z: leave '
+                          '--start_over out from now on, or each run starts over',)
+
+
+def test_starting_over_at_the_tip_skips_what_is_between_on_purpose() -> None:
+    assert plan('--start', 'latest', '--start_over', store=resumable(at('10:00:00'))).start_ms == at('10:15:00')
+
+
+def test_an_output_without_resume_may_start_over_too() -> None:
+    assert plan('--start', 'earliest', '--start_over').anchor == Anchor(at('08:15:00'), at('08:15:00'), {}, settings())
+
+
+AGAIN = YOUNG + HOUR
+MADE_AGAIN = ('--stream app: was created at 2026-11-23T09:17:19.766Z, but resume.json goes on in one created at '
+              '2026-11-23T08:17:19.766Z: its positions mean nothing here; start over with --start=earliest '
+              '--start_over, or write to another --output')
+
+
+@pytest.mark.parametrize('args', [[], ['--start', 'earliest'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', 'latest'], ['--start', '2026-11-23T09:20:00Z', '--stop', 'now']])
+def test_a_stream_made_again_is_refused_in_every_run_until_one_starts_over(args: list[str]) -> None:
+    store = resumable(at('09:00:00'))
+
+    assert refusal(*args, store=store, created={'app': AGAIN}) == MADE_AGAIN
+    made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
+    assert made.anchor == Anchor(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
+
+
+def committed(store: MemoryStore, *clocks: str, created: dict[str, int] | None = None, args: tuple[str, ...] = (),
+              flush_ms: int = 300_000) -> MemoryStore:
+    """Put manifests of the windows that begin at those times."""
+    for clock in clocks:
+        known = settings(*args, created=created)
+        write_manifest(store, make_manifest(at(clock), flush_ms, add_up(balanced()), known))
+    return store
+
+
+def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_of_the_new_one() -> None:
+    store = committed(resumable(at('09:25:00')), '09:15:00', '09:20:00')
+
+    made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
+
+    assert times(made) == (at('09:25:00'), -1, at('09:15:00'))  # what came before goes into the first open window
+    assert made.notes[0] == 'windows up to 2026-11-23T09:25:00Z stay as they are: they hold what the former stream held'
+    assert made.anchor is not None
+    write_anchor(store, made.anchor)
+    assert times(plan(store=store, created={'app': AGAIN})) == times(made)
+
+
+def test_of_several_streams_one_made_again_the_others_go_on_behind_what_is_committed() -> None:
+    before, now = {'app': YOUNG, 'b': YOUNG}, {'app': YOUNG, 'b': AGAIN}
+    store = committed(resumable(at('09:10:00'), **before), '09:00:00', '09:05:00', created=before)
+    args = ['--stream', 'app', '--stream', 'b', '--start', 'earliest', '--start_over']
+
+    made = plan(*args, store=store, created=now)
+
+    assert times(made) == (at('09:10:00'), -1, at('09:10:00'))
+    assert times(plan(*args, '--flush_interval_s', '900', store=store, created=now)) == (
+        at('09:15:00'), -1, at('09:10:00'))
+    assert plan(*args, '--replace', store=store, created=now).start_ms == at('08:15:00')
+
+
+def test_a_start_over_at_a_time_does_not_take_windows_from_the_former_stream() -> None:
+    store = committed(resumable(at('09:25:00')), '09:15:00', '09:20:00')
+    args = ['--start', '2026-11-23T09:15:00Z', '--start_over']
+
+    assert refusal(*args, store=store, created={'app': AGAIN}) == (
+        'window 2026-11-23T09:15:00Z is committed with other settings (--stream: was app created at '
+        '2026-11-23T08:17:19.766Z, is app created at 2026-11-23T09:17:19.766Z), and holds what the former stream held: '
+        'begin after it with --start=2026-11-23T09:25:00Z --start_over')
+    args[1] = '2026-11-23T09:25:00Z'
+    assert plan(*args, store=store, created={'app': AGAIN}).start_ms == at('09:25:00')
+
+
+OTHER_APP = {'app': YOUNG, 'other': YOUNG}
+
+
+@pytest.mark.parametrize(('streams', 'named'), [
+    (['other'], 'was app, is other'), (['app', 'other'], 'was app, is app other'),
+    (['web=app'], 'was app, is web=app')])
+@pytest.mark.parametrize('replace', [[], ['--replace']])
+def test_a_replay_of_other_streams_leaves_no_window_in_the_way_of_the_outputs_own_job(
+        streams: list[str], named: str, replace: list[str]) -> None:
+    args = [word for stream in streams for word in ('--stream', stream)]
+    store = committed(resumable(at('10:00:00')), '09:55:00')
+
+    assert refusal(*args, '--start', '2026-11-23T10:00:00Z', '--stop', 'now', *replace, store=store,
+                   created=OTHER_APP) == (
+        f'--stream: {named}: resume.json goes on at 2026-11-23T10:00:00Z with the former, and windows of this run '
+        'would be in its way; keep to it, or write to another --output')
+
+
+def test_a_replay_with_another_placement_writes_committed_windows_again_and_no_others() -> None:
+    store = committed(resumable(at('10:00:00')), '09:00:00', '09:05:00')
+    two = ['--output_shards', '2', '--start', '2026-11-23T09:00:00Z', '--stop']
+
+    assert 'give --replace to write it again' in refusal(*two, '2026-11-23T09:10:00Z', store=store)
+    assert refusal(*two, '2026-11-23T09:15:00Z', store=store) == (
+        '--output_shards: was 1, is 2: resume.json goes on with the former, and not every window from '
+        '2026-11-23T09:00:00Z to 2026-11-23T09:15:00Z is committed; keep to it, give --replace, or write to another '
+        '--output')
+    assert plan(*two, '2026-11-23T09:15:00Z', '--replace', store=store).moves_anchor is False
+    assert '--output_shards: was 1, is 2: resume.json goes on at' in refusal(*two, 'now', '--replace', store=store)
+
+
+def test_a_replay_with_the_former_placement_is_a_check_of_windows_that_have_it() -> None:
+    store = committed(resumable(at('10:00:00')), '09:00:00', args=('--output_shards', '2'))
+
+    assert plan('--output_shards', '2', '--start', '2026-11-23T09:00:00Z', '--stop', '2026-11-23T09:05:00Z',
+                store=store).stop_ms == at('09:05:00')
+
+
+def test_an_output_that_lost_resume_is_not_given_to_other_streams() -> None:
+    store = committed(MemoryStore(), '09:00:00', '09:05:00')
+    store['manifests/year=2026/month=12/notes.txt'] = b''
+    args = ['--stream', 'other', '--start']
+
+    assert refusal(*args, 'latest', store=store, created=OTHER_APP) == (
+        '--stream: was app, is other: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are '
+        'committed from the former; put it back, write to another --output, or begin after them with '
+        '--start=2026-11-23T09:10:00Z --start_over')
+    assert plan(*args, '2026-11-23T09:10:00Z', '--start_over', store=store, created=OTHER_APP).moves_anchor
+
+
+def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
+    store = committed(MemoryStore(), '09:00:00', '09:05:00')
+
+    assert refusal('--start', 'latest', store=store) == (
+        '--start=latest: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are committed; '
+        'put it back, or go on after the last window before which none is missing: --start=2026-11-23T09:10:00Z, if '
+        'none is')
+    assert plan('--start', '2026-11-23T09:10:00Z', store=store).anchor == Anchor(
+        at('09:10:00'), at('09:10:00'), {}, settings())
+    assert plan(store=store).start_ms == at('08:15:00')
+
+
+def test_earliest_of_an_old_stream_is_the_first_whole_window_past_the_horizon() -> None:
+    made = plan('--start', 'earliest', created={'app': OLD})
+
+    assert made.start_ms == at('10:25:00') - DAY
+    assert made.notes == ('what arrived before 2026-11-22T10:25:00Z was skipped: its retention ends',)
+
+
+def test_earliest_of_an_old_and_a_young_stream_is_that_of_the_old_one() -> None:
+    made = plan('--stream', 'app', '--stream', 'new', '--start', 'earliest', created={'app': OLD, 'new': YOUNG})
+
+    assert made.start_ms == at('10:25:00') - DAY
+
+
+def test_earliest_of_two_young_streams_is_that_of_the_older_one() -> None:
+    created = {'app': YOUNG, 'new': YOUNG + HOUR}
+
+    assert plan('--stream', 'app', '--stream', 'new', created=created).start_ms == at('08:15:00')
+
+
+LOST = ('stream app keeps only what arrived since 2026-11-22T10:17:21Z, what arrived from 2026-11-22T10:15:00Z on is '
+        'lost in part')
+
+
+def test_a_resume_past_the_horizon_is_refused_by_one_line_that_says_what_is_lost() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    assert refusal(created={'app': OLD}, store=store) == (
+        f'--start=resume: {LOST}; --on_gap=skip goes on at 2026-11-22T10:25:00Z')
+
+
+def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shard() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD)
+
+    made = plan('--on_gap', 'skip', created={'app': OLD}, store=store)
+
+    start_ms = at('10:25:00') - DAY
+    assert times(made) == (start_ms, -1, start_ms)
+    assert (made.cursors, made.anchor) == ((), Anchor(start_ms, start_ms, {}, settings(created={'app': OLD})))
+    assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
+
+
+def read_up_to(end_ms: int) -> MemoryStore:
+    """A store with a resume.json that ends there; two records were read, the last one a minute before."""
+    positions = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'open': True,
+                                          'arrival_ms': end_ms - shard * MINUTE} for shard in (2, 1)}
+    return resumable(end_ms, positions, app=OLD)
+
+
+def test_what_expired_before_retention_was_raised_is_a_gap_all_the_same() -> None:
+    raised: dict[str, Any] = {'created': {'app': OLD}, 'retention_ms': 7 * DAY}
+    store = read_up_to(at('10:15:00') - 2 * DAY)
+
+    assert refusal(store=store, **raised) == (
+        '--start=resume: stream app keeps only what arrived since 2026-11-22T10:17:21Z, what arrived from '
+        '2026-11-21T10:15:00Z on is lost in part; --on_gap=skip goes on at 2026-11-22T10:25:00Z')
+    assert plan('--on_gap', 'skip', store=store, **raised).start_ms == at('10:25:00') - DAY
+    assert plan(store=store, kept=(('app', 'shardId-1', '1'),), **raised).start_ms == at('10:15:00') - 2 * DAY
+
+
+@pytest.mark.parametrize(('end_ms', 'positions'), [
+    (at('10:20:00') - DAY, None),  # less than a day ago
+    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': None, 'since_ms': 5, 'arrival_ms': 0, 'open': True}}),
+    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': '1', 'since_ms': 0, 'arrival_ms': NOW - 8 * DAY, 'open': True}})],
+    ids=['surely kept', 'nothing was read', 'retention of now has dropped it'])
+def test_where_the_last_record_proves_nothing_retention_is_believed(end_ms: int, positions: dict[str, Any]) -> None:
+    store = resumable(end_ms, positions, app=OLD) if positions else read_up_to(end_ms)
+
+    assert plan(store=store, created={'app': OLD}, retention_ms=7 * DAY).start_ms == end_ms
+
+
+def test_a_start_within_a_minute_of_the_horizon_is_a_gap_too() -> None:
+    assert '--start: stream app keeps only' in refusal('--start', '2026-11-22T10:15:00Z', created={'app': OLD})
+    assert plan('--start', '2026-11-22T10:20:00Z', created={'app': OLD}).start_ms == at('10:20:00') - DAY
+
+
+def test_another_layout_goes_on_with_the_former_one_up_to_the_hour() -> None:
+    made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:15:00')))
+
+    assert (made.former, made.former_until_ms) == (settings()['placement'], at('11:00:00'))
+
+
+def test_at_the_hour_the_new_layout_begins_from_the_same_positions() -> None:
+    made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:00:00')))
+
+    assert (made.former, made.start_ms, len(made.cursors)) == ({}, at('10:00:00'), 2)
+
+
+def test_another_layout_is_refused_where_it_was_not_asked_for() -> None:
+    assert '--output_shards: was 1, is 2' in refusal('--output_shards', '2', store=resumable(at('10:00:00')))
+
+
+def test_a_stream_that_is_gone_leaves_no_cursor() -> None:
+    store = resumable(at('10:00:00'), {**POSITIONS, 'old/shardId-1': POSITIONS['app/shardId-1']}, app=YOUNG, old=YOUNG)
+
+    made = plan('--new_layout', store=store)
+
+    assert [cursor.key for cursor in made.cursors] == ['app/shardId-1', 'app/shardId-2']
+
+
+def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
+    made = plan('--stream', 'app', '--stream', 'new', '--new_layout', store=resumable(at('10:00:00')),
+                created={'app': YOUNG, 'new': YOUNG}, shards=('shardId-1', 'shardId-2'))
+
+    assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')), Cursor('new', 'shardId-2', at('10:00:00')))
+    assert made.notes == ('stream new is new: read from 2026-11-23T10:00:00Z on',)
+    assert made.anchor is None
+
+
+def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced() -> None:
+    store = resumable(at('10:00:00'))
+    write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
+    args = ['--start', '2026-11-23T09:00:00Z', '--rename', 'none']
+    over = [*args, '--start_over']
+
+    assert 'window 2026-11-23T09:00:00Z is committed with other settings' in refusal(*over, store=store)
+    assert 'window 2026-11-23T09:00:00Z is committed' in refusal(*args, '--stop', 'now', store=store)
+    assert plan(*args, '--stop', '2026-11-23T09:00:00Z', '--start', '2026-11-23T08:00:00Z', store=store).start_ms
+    assert plan(*over, '--replace', store=store).start_ms == at('09:00:00')
+
+
+def test_a_resume_with_other_settings_looks_for_what_the_former_run_left_and_notes_its_own() -> None:
+    store = resumable(at('10:00:00'))
+
+    made = plan('--rename', 'none', store=store)
+
+    assert made.leftovers == (at('10:00:00'), at('11:00:00') + DAY)
+    assert made.anchor == Anchor(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
+    assert made.anchor is not None
+    write_anchor(store, made.anchor)
+    again = plan('--rename', 'none', store=store)
+    assert (again.leftovers, again.anchor) == (None, None)
+    assert plan(store=store).leftovers == made.leftovers
+
+
+def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
+    args = ['--stream', 'app', '--stream', 'new', '--new_layout', '--rename', 'none']
+    known = {'app': YOUNG, 'new': YOUNG}
+    store = resumable(at('10:00:00'))
+    for _ in range(2):  # as first started, and again after an end before anything was committed
+        made = plan(*args, store=store, created=known, shards=('shardId-1',))
+
+        assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')),)
+        assert made.leftovers
+        if made.anchor:
+            write_anchor(store, made.anchor)
+
+
+@pytest.mark.parametrize(('args', 'end'), [
+    (['--stop', 'now', '--replace'], at('10:00:00')),  # beyond are the windows of the run that moves resume.json
+    (['--stop', '2026-11-23T09:30:00Z', '--replace'], at('09:30:00')),
+    (['--start_over', '--replace'], at('11:00:00') + DAY)])
+def test_a_run_that_replaces_looks_for_leftovers_in_its_own_windows(args: list[str], end: int) -> None:
+    made = plan('--start', '2026-11-23T09:00:00Z', *args, store=resumable(at('10:00:00')))
+
+    assert made.leftovers == (at('09:00:00'), end)
+
+
+@pytest.mark.parametrize('args', [[], ['--start', '2026-11-23T09:00:00Z'], ['--start', 'earliest', '--stop', 'now'],
+                                  ['--start', 'earliest', '--stop', 'now', '--rename', 'none']])
+def test_other_runs_list_no_objects(args: list[str]) -> None:
+    assert plan(*args, store=resumable(at('10:00:00'))).leftovers is None
+    assert plan(*args[:2]).leftovers is None
+
+
+def test_a_stop_in_the_far_future_is_planned_at_once() -> None:
+    store = resumable(at('10:00:00'))
+    days: list[str] = []
+    store.list = lambda prefix: days.append(prefix) or iter(())  # type: ignore[func-returns-value,method-assign]
+
+    assert plan('--stop', '2999-01-01T00:00:00Z', store=store).stop_ms == iso_ms('2999-01-01T00:00:00Z')
+    assert days == [f'manifests/year=2026/month=11/day={day}/' for day in (23, 24)]
+
+
+def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> None:
+    store = resumable(at('10:00:00'))
+    write_manifest(store, make_manifest(at('09:00:00'), 300_000, add_up(balanced()), settings()))
+
+    made = plan('--start', '2026-11-23T09:00:00Z', '--start_over', '--flush_interval_s', '900', '--replace',
+                store=store)
+
+    assert times(made) == (at('09:00:00'), -1, at('09:00:00'))
+
+
+def test_a_group_must_fit_into_memory() -> None:
+    assert refusal(open_shards=65) == (
+        '--output_shards: got 1, must be 3 or more for 65 open shards: an object may gather --flush_size_mb from each, '
+        '2 GiB in all')
+    assert plan('--output_shards', '3', open_shards=65).start_ms
+    assert plan(open_shards=32).start_ms
+
+
+def test_a_call_that_fails_for_now_is_made_again() -> None:
+    delays: list[float] = []
+    calls = ScriptedCalls({'app': YOUNG}, failures=3)
+
+    assert patiently(calls.summary, 'app', delays.append).created_ms == YOUNG
+    assert delays == [0.5, 1.0, 2.0]
+
+
+def test_a_run_that_has_begun_outlasts_an_outage_of_an_hour_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    delays: list[float] = []
+    calls = ScriptedCalls({'app': YOUNG}, now_ms=7, failures=200)
+
+    assert now_of(calls, plan().streams, delays.append) == 7
+    assert (len(delays), max(delays)) == (200, 20.0)
+    assert sum(delays) > 3600
+    assert caplog.messages == ['Kinesis does not answer for stream app (InternalFailure), asking again'] * 25
+
+
+def test_a_call_that_goes_on_failing_is_told_in_one_line() -> None:
+    delays: list[float] = []
+
+    with pytest.raises(ReadError) as error:
+        patiently(ScriptedCalls({}, failures=99).summary, 'app', delays.append)
+
+    assert str(error.value) == ('Kinesis does not answer for stream app (InternalFailure): check the endpoint, the '
+                                'region and the network')
+    assert (len(delays), sum(delays)) == (7, 51.5)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from pipeline.write.chunks import OverlapError
+from pipeline.runners.failures import reason_of
+from pipeline.kinesis.errors import ReadError
+from pipeline.commit.manifests import ManifestError
+from pipeline.stores.base import StoreError
+
+
+@pytest.mark.parametrize('kind', [ReadError, StoreError, ManifestError, OverlapError])
+def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(kind: type[Exception]) -> None:
+    name = f'{kind.__module__}.{kind.__name__}'
+    trace = f'Traceback (most recent call last):\n  File "x.py"\n{name}: first\n\nduring:\n{name}: no such bucket'
+
+    assert reason_of(kind('no such bucket')) == 'no such bucket'
+    assert reason_of(kind("no such bucket [while running 'WriteObjects/Put']")) == 'no such bucket'
+    assert reason_of(RuntimeError(f"{trace} [while running 'WriteObjects/Put']\n\n")) == 'no such bucket'
+    assert reason_of(RuntimeError(f'Pipeline job-1 failed in state FAILED: bundle failed:{trace}')) == 'no such bucket'
+
+
+def test_any_error_of_the_aws_sdk_is_told_in_a_line() -> None:
+    text = 'Traceback\nbotocore.exceptions.NoCredentialsError: Unable to locate credentials [while running \'Put\']'
+
+    assert reason_of(RuntimeError(text)) == 'Unable to locate credentials'
+
+
+@pytest.mark.parametrize('error', [
+    RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.stores.base.StoreError: no'), TypeError()])
+def test_a_bug_has_no_such_line(error: Exception) -> None:
+    assert reason_of(error) is None
+
+
+def test_a_runner_that_is_gone_is_told_in_a_line() -> None:
+    assert reason_of(grpc.RpcError()) == (
+        'the runner does not answer any more; what is committed stays, go on with --start=resume')

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CHECK = """
+import gc
+from pipeline.gc_tuning import YOUNG, calm_collector
+before = gc.get_freeze_count()
+calm_collector()
+frozen = gc.get_freeze_count()
+gc.unfreeze()
+calm_collector()
+assert (before, frozen > 0, gc.get_freeze_count(), gc.get_threshold()[0], gc.isenabled()) == (0, True, 0, YOUNG, True)
+"""
+
+
+def test_the_collector_is_calmed_once_in_a_process_and_stays_on() -> None:
+    subprocess.run([sys.executable, '-c', CHECK], check=True)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import zlib
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing import test_pipeline as testing
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
+
+from pipeline.write.chunks import Position, encode_chunk
+from pipeline.stores.base import FolderStore, MemoryStore, StoreError
+from pipeline.write.objects import COMPRESSIONS, WriteObjects, _Write, gzip_bytes
+
+EVENTS = b'events/year=2026/month=11/day=23/hour=10/platform=ios/20261123T101500Z-p00000-00000-of-00001.json.gz'
+
+
+def chunk(*sequences: int) -> bytes:
+    lines = [b'{"n":%d}' % sequence for sequence in sequences]
+    return encode_chunk(Position('app', 's', sequences[0], 0, 0), Position('app', 's', sequences[-1], 0, 0), lines)
+
+
+def put(chunks: list[bytes], compression: str = 'gzip') -> tuple[MemoryStore, list[Any]]:
+    store = MemoryStore()
+    return store, [json.loads(row) for row in _Write({'events': store}, compression).process((EVENTS, chunks))]
+
+
+def test_an_object_is_one_put_of_all_lines_in_stream_order() -> None:
+    store, rows = put([chunk(10, 11), chunk(2, 9)])
+
+    body = b'{"n":2}\n{"n":9}\n{"n":10}\n{"n":11}\n'
+    assert store.effects == [('put', EVENTS.decode())]
+    assert gzip.decompress(store[EVENTS.decode()]) == body
+    assert rows == [{'object': {'path': EVENTS.decode(), 'lines': 4, 'bytes': len(body),
+                                'sha256': hashlib.sha256(body).hexdigest()}}]
+
+
+def test_an_empty_pane_writes_nothing() -> None:
+    store, rows = put([])
+
+    assert (store.effects, rows) == ([], [])
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_chunks() -> None:
+    assert put([chunk(1), chunk(2, 3)]) == put([chunk(2, 3), chunk(1)]) == put([chunk(1, 2, 3)])
+
+
+def test_without_compression_the_bytes_are_the_lines() -> None:
+    store, _ = put([chunk(1)], 'none')
+
+    assert store[EVENTS.decode()] == b'{"n":1}\n'
+
+
+def test_compressed_bytes_hold_no_name_no_time_and_nothing_of_the_process() -> None:
+    data = b'{"a":1}\n' * 1000
+    program = ('import sys; from pipeline.write.objects import gzip_bytes; '
+               'sys.stdout.buffer.write(gzip_bytes(b\'{"a":1}\\n\' * 1000))')
+
+    other = subprocess.run([sys.executable, '-c', program], env={'PYTHONHASHSEED': '3', 'TZ': 'Asia/Tokyo'},
+                           capture_output=True, check=True).stdout
+
+    assert gzip_bytes(data) == other
+    assert gzip_bytes(data)[:10] == b'\x1f\x8b\x08\x00' + b'\x00' * 4 + gzip_bytes(data)[8:9] + b'\x03'
+    assert zlib.decompress(other, 31) == data
+
+
+def test_every_compression_is_known_by_its_name() -> None:
+    assert list(COMPRESSIONS) == ['gzip', 'none']
+
+
+def test_each_path_and_window_is_an_object_of_its_own(tmp_path: pathlib.Path) -> None:
+    keyed = [(0, (b'events/a', chunk(2))), (60, (b'events/b', chunk(3))), (1, (b'events/a', chunk(1)))]
+
+    with testing.TestPipeline(runner='FnApiRunner') as pipeline:
+        rows = (pipeline | beam.Create(keyed)
+                | beam.MapTuple(lambda at, pair: TimestampedValue(pair, at)).with_output_types(tuple[bytes, bytes])
+                | beam.WindowInto(FixedWindows(60))
+                | WriteObjects({'events': FolderStore(str(tmp_path))}, 'none')
+                | beam.Map(lambda row: (json.loads(row)['object']['path'], json.loads(row)['object']['lines'])))
+        assert_that(rows, equal_to([('events/a', 2), ('events/b', 1)]))
+
+    assert {path.name: path.read_bytes() for path in (tmp_path / 'events').iterdir()} == {
+        'a': b'{"n":1}\n{"n":2}\n', 'b': b'{"n":3}\n'}
+
+
+def test_a_store_that_refuses_fails_the_bundle(tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'events').touch()
+
+    with pytest.raises((StoreError, RuntimeError), match=f'cannot write {tmp_path}/events/a: '):
+        with testing.TestPipeline(runner='FnApiRunner') as pipeline:
+            (pipeline | beam.Create([(b'events/a', chunk(1))]).with_output_types(tuple[bytes, bytes])
+             | WriteObjects({'events': FolderStore(str(tmp_path))}))

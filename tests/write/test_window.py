@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+
+from pipeline.write.window import _BucketBackup, _BucketEvents, _BucketFailures
+from pipeline.write.chunks import decode_chunk, join_chunks
+from pipeline.kinesis.api import RawRecord
+from pipeline.kinesis.assign import Batch
+from pipeline.write.layout import Layout
+from transforms import (
+    Failure,
+    Origin,
+    Record,
+    encode_event,
+    flatten_event,
+    parse_event,
+    rename_fields,
+    split_record,
+)
+from transforms.limits import Limits
+
+WINDOW = 1_763_893_500_000
+HOUR = 'year=2025/month=11/day=23/hour=10'
+NAME = '20251123T102500Z-p00000-00000-of-00001.json.gz'
+
+
+def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub: int = 0) -> Origin:
+    return Origin('app', shard, str(sequence), sub, 'key', window_ms + 1, '', window_ms, 0)
+
+
+def record(sequence: int, *platforms: str, **fields: Any) -> Record:
+    documents = [{'platform': platform, 'n': place} for place, platform in enumerate(platforms)]
+    values: dict[str, Any] = {'found': len(platforms), 'indices': range(len(platforms)), **fields}
+    return Record(origin(sequence), b'', documents, **values)
+
+
+class Bundle:
+    """The outputs of a DoFn for a bundle: chunks by path, rows of the ledger by window, and what is malformed."""
+
+    def __init__(self, dofn: Any, elements: list[Any], batched: bool = False) -> None:
+        self.chunks: dict[str, list[bytes]] = {}
+        self.rows: dict[int, Any] = {}
+        self.malformed: list[Failure] = []
+        dofn.start_bundle()
+        outputs = [*self._during(dofn, elements, batched), *dofn.finish_bundle()]
+        for output in outputs:
+            self._take(output)
+
+    def _during(self, dofn: Any, elements: list[Any], batched: bool) -> Iterator[Any]:
+        if batched:
+            yield from dofn.process_batch(elements)
+        else:
+            for element in elements:
+                yield from dofn.process(element)
+
+    def _take(self, output: Any) -> None:
+        if isinstance(output, TaggedOutput) and output.tag == 'malformed':
+            self.malformed.append(output.value)
+        elif isinstance(output, TaggedOutput):
+            assert (output.tag, output.value.windows) == ('ledger', [GlobalWindow()])
+            self.rows[output.value.timestamp.micros // 1000] = orjson.loads(output.value.value)['bucketed']
+        else:
+            path, chunk = output.value
+            assert output.timestamp.micros // 1000 in (WINDOW, WINDOW + 300_000)
+            self.chunks.setdefault(path.decode(), []).append(chunk)
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        return {path: join_chunks(chunks)[0] for path, chunks in self.chunks.items()}
+
+
+@pytest.mark.parametrize('batched', [False, True], ids=['single elements', 'a batch'])
+def test_lines_are_gathered_by_object_in_stream_order(batched: bool) -> None:
+    records = [record(1, 'ios', 'web'), record(2), record(3, 'ios')]
+
+    bundle = Bundle(_BucketEvents(Layout()), records, batched)
+
+    assert bundle.objects == {
+        f'events/{HOUR}/platform=ios/{NAME}': b'{"platform":"ios","n":0}\n{"platform":"ios","n":0}\n',
+        f'events/{HOUR}/platform=web/{NAME}': b'{"platform":"web","n":1}\n'}
+    (chunk,) = bundle.chunks[f'events/{HOUR}/platform=ios/{NAME}']
+    (decoded,) = decode_chunk(chunk)
+    assert (decoded.first[2:], decoded.last[2:], decoded.lines) == ((1, 0, 0), (3, 0, 0), 2)
+
+
+@pytest.mark.parametrize('batched', [False, True], ids=['single elements', 'a batch'])
+def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> None:
+    records = [
+        record(1, 'ios', 'web'), record(2, broken=True), record(3),
+        record(4, 'ios', found=3, indices=[1], broken=True),
+        Record(origin(5, sub=1), b'', [{'event_time': '2025-11-23 00:00:00'}], [0], 1),
+        Record(origin(6, window_ms=WINDOW + 300_000), b'')]
+
+    rows = Bundle(_BucketEvents(Layout()), records, batched).rows
+
+    assert rows == {
+        WINDOW: {'records': 4, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 6,
+                 'lines': 4, 'fragments': 2, 'hours_of_arrival': 3, 'unreadable_times': 0},
+        WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0}}
+
+
+@pytest.mark.parametrize(('time', 'counts'), [
+    (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
+def test_times_that_cannot_be_read_are_told_from_those_that_are_not_there(
+        time: str | None, counts: tuple[int, int]) -> None:
+    rows = Bundle(_BucketEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+
+    assert (rows[WINDOW].get('hours_of_arrival', 0), rows[WINDOW].get('unreadable_times', 0)) == counts
+    arrival = Bundle(_BucketEvents(Layout(partition_time='arrival')),
+                     [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+    assert 'hours_of_arrival' not in arrival[WINDOW]
+
+
+def glued(data: bytes) -> Record:
+    """Take a record through the four transforms, none of which refuses anything of it."""
+    split, limits = split_record(data), Limits(len(data))
+    events = [rename_fields(flatten_event(parse_event(document), limits)) for document in split.documents]
+    return Record(origin(1), data, events, range(len(events)), len(events))
+
+
+@pytest.mark.parametrize('document', [
+    b'{"%s":[%s]}' % (b'k' * 70, b','.join([b'1e15'] * 20_000)),  # numbers that take 18 bytes instead of 4
+    b'{"%s":{%s}}' % (b'aB' * 60, b','.join(b'"%d":0' % key for key in range(10_000)))])  # a name that becomes longer
+def test_the_lines_of_a_record_are_held_to_their_limit_as_they_are_written(document: bytes) -> None:
+    record = glued(b'{"n":1}' + document * 9 + b'{"n":2}')
+    budget = 16 * len(record.data) + 65_536
+
+    bundle = Bundle(_BucketEvents(Layout()), [record])
+
+    lines = b''.join(bundle.objects.values())
+    refused = len(bundle.malformed)
+    assert sum(len(encode_event(event)) + 1 for event in record.documents) > budget >= len(lines)
+    assert lines.startswith(b'{"n":1}\n') and lines.count(b'\n') == 11 - refused > 1
+    assert [(item.stage, item.code, item.index) for item in bundle.malformed] == [
+        ('encode', 'output-too-large', index) for index in range(11 - refused, 11)]
+    assert bundle.malformed[-1].fragment == b'{"n":2}' and bundle.malformed[-1].offset == len(record.data) - 7
+    assert (bundle.rows[WINDOW]['documents'], bundle.rows[WINDOW]['lines']) == (11, 11 - refused)
+
+
+def test_shards_and_windows_do_not_share_a_chunk() -> None:
+    elements = [record(1, 'ios'), Record(origin(1, 'shardId-1'), b'', [{'platform': 'ios', 'n': 9}], [0], 1),
+                Record(origin(2, window_ms=WINDOW + 300_000), b'', [{'platform': 'ios', 'n': 8}], [0], 1)]
+
+    bundle = Bundle(_BucketEvents(Layout()), elements)
+
+    assert {path: len(chunks) for path, chunks in bundle.chunks.items()} == {
+        f'events/{HOUR}/platform=ios/{NAME}': 2,
+        f'events/{HOUR}/platform=ios/{NAME.replace("102500", "103000")}': 1}
+
+
+def failure(sequence: int, code: str = 'too-deep', index: int = 0) -> Failure:
+    return Failure(origin(sequence), 'flatten', code, 'm', b'x', index, 0)
+
+
+def test_failures_of_several_stages_come_out_in_stream_order() -> None:
+    layout = Layout()
+    stages = [[failure(3), failure(1, index=2)], [failure(2)], [failure(1, index=1)]]
+
+    together = Bundle(_BucketFailures(layout), [item for stage in stages for item in stage])
+    apart = [Bundle(_BucketFailures(layout), stage) for stage in stages]
+
+    ((path, body),) = together.objects.items()
+    lines = [orjson.loads(line) for line in body.splitlines()]
+    assert [(line['sequenceNumber'], line['fragmentIndex']) for line in lines] == [
+        ('1', 1), ('1', 2), ('2', 0), ('3', 0)]
+    assert join_chunks([chunk for bundle in apart for chunk in bundle.chunks[path]])[0] == body
+
+
+def test_failures_are_counted_by_error_type() -> None:
+    bundle = Bundle(_BucketFailures(Layout()), [failure(1), failure(2), failure(3, 'invalid-json')])
+
+    assert bundle.rows == {WINDOW: {'error too-deep': 2, 'error invalid-json': 1}}
+    assert set(bundle.chunks) == {f'errors/{code}/{HOUR}/{NAME}' for code in ('too-deep', 'invalid-json')}
+
+
+def test_the_backup_holds_each_record_as_it_came() -> None:
+    records = [RawRecord('7', WINDOW + 5, None, b'\xff\x00'), RawRecord('8', WINDOW + 6, 'k', b'')]
+
+    bundle = Bundle(_BucketBackup(Layout()), [Batch('app', 'shardId-0', WINDOW, 0, records)])
+
+    assert bundle.rows == {WINDOW: {'backup': 2}}
+    assert bundle.objects == {f'backup/{HOUR}/{NAME}': (
+        b'{"streamName":"app","shardId":"shardId-0","sequenceNumber":"7","approximateArrivalTimestamp":1763893500005,'
+        b'"partitionKey":null,"data":"/wA="}\n'
+        b'{"streamName":"app","shardId":"shardId-0","sequenceNumber":"8","approximateArrivalTimestamp":1763893500006,'
+        b'"partitionKey":"k","data":""}\n')}
+
+
+def test_the_next_bundle_begins_with_nothing() -> None:
+    dofn = _BucketEvents(Layout())
+    Bundle(dofn, [record(1, 'ios')])
+
+    assert Bundle(dofn, []).chunks == Bundle(dofn, []).rows == {}
