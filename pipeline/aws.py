@@ -1,11 +1,19 @@
-"""Failures of the AWS SDK: what a call can raise, which of it passes by itself, and one line for the rest.
+"""KinesisApi by the AWS SDK: which failures pass by themselves, the one retry loop, and one line for the rest.
 
 S3 and Kinesis share this. Credentials are fetched inside a call, so a call can also raise what their sources meet.
 """
 from __future__ import annotations
 
+import logging
+import os
+import random
 import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import boto3
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -24,6 +32,17 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from pipeline.errors import RunRefused
+
+_log = logging.getLogger(__name__)
+T = TypeVar('T')
+
+#: From the first failure of a call on. A bucket that is scaled out, or a failover, answers errors for some minutes.
+PATIENCE_S = 120.0
+FIRST_DELAY_S, LAST_DELAY_S = 0.5, 20.0
+#: A hiccup is only counted; a call that failed so often is also warned of.
+WARN_AFTER, WARN_EVERY = 4, 16
+
 #: What a call by the SDK can raise. It does not wrap what its sources of credentials meet: OSError (a token file or a
 #: helper that is not there), ValueError (a helper that prints no JSON), LookupError, AttributeError and TypeError (JSON
 #: of another form), RuntimeError (fresh credentials that have already expired).
@@ -37,12 +56,17 @@ PASSING = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteRe
 #: says itself what is wrong. When credentials are renewed, the SDK has called it for five minutes before a call fails.
 METADATA = frozenset({'container-role', 'iam-role'})
 HELPER = 'custom-process'
-#: Calls by which the SDK gets credentials, inside a call of S3 or Kinesis.
+#: KinesisApi by which the SDK gets credentials, inside a call of S3 or Kinesis.
 CREDENTIAL_CALLS = frozenset({'AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'CreateOAuth2Token',
                               'CreateToken', 'GetRoleCredentials'})
 PASSING_CODES = frozenset({'IDPCommunicationError', 'RequestLimitExceeded', 'RequestTimeout', 'Throttling',
                            'ThrottlingException', 'TooManyRequestsException'})
 
+#: Codes of S3 and Kinesis that are worth one more try with credentials read anew: they are rotated while a job runs.
+REFUSED_CREDENTIALS = frozenset({
+    'ExpiredToken', 'ExpiredTokenException', 'InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidSignatureException',
+    'InvalidToken', 'MissingAuthenticationToken', 'MissingAuthenticationTokenException', 'RequestExpired',
+    'SignatureDoesNotMatch', 'UnrecognizedClientException'})
 OF_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError,
                   TokenRetrievalError)
 CREDENTIALS = 'check the credentials that the AWS SDK finds'
@@ -50,8 +74,70 @@ SOURCES = 'check the configuration of the AWS SDK, and the credentials that it f
 ROLE = 'check the role and the token that the AWS SDK finds'
 NETWORK = 'check the endpoint, the region and the network'
 BUNDLE = 'check the CA certificates that are given by AWS_CA_BUNDLE, --s3_verify or the AWS configuration'
+NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's configuration: "
+             "boto3 reads AWS_DEFAULT_REGION and the profile")
 #: Enough for the sentence in which AWS names the caller, the action, the resource and the policy.
 WORDS = 800
+
+
+class RenewedClient:
+    """A client of the SDK, opened at the first call, and opened again if its credentials are refused.
+
+    `open_client` makes a client from the credentials that are there now. Safe to use from several threads.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def call(self, method: Callable[[Any], T]) -> T:
+        """Return what `method` returns for the client. Raise one of SDK_ERRORS."""
+        refused = self._other_than(None)
+        try:
+            return method(refused)
+        except ClientError as error:
+            if code_of(error) not in REFUSED_CREDENTIALS:
+                raise
+        return method(self._other_than(refused))
+
+    def _other_than(self, refused: Any) -> Any:
+        """Return the client; a new one in place of that whose credentials were refused, which threads share."""
+        with self._lock:
+            if self._client is None or self._client is refused:
+                self._client = self._open_client()
+            return self._client
+
+
+def retry(call: Callable[[], T], what: str, passes: Callable[[Exception], bool], patience_s: float | None = None,
+          failed: Callable[[], None] = lambda: None) -> T:
+    """Make a call again while it fails with something that `passes`, and return its answer.
+
+    Raise what the last call raised, once it does not pass or `patience_s` (PATIENCE_S) have gone since the first
+    failure. `what` names the call in the warning, `failed` is called before each repetition.
+    """
+    deadline, failures = 0.0, 0
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            now_s, failures = time.monotonic(), failures + 1
+            deadline = deadline or now_s + (PATIENCE_S if patience_s is None else patience_s)
+            if not passes(error) or now_s >= deadline:
+                raise
+            if failures % WARN_EVERY == WARN_AFTER:
+                _log.warning('%s fails with %s, trying again', what, name_of(error))
+        failed()
+        # Some jitter, never none of the delay: workers that were throttled together must not come back together.
+        time.sleep(min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0))
+
+
+def default_region() -> str:
+    """Return the region that the AWS SDK's configuration names in this process. Raise RunRefused if there is none."""
+    region: str | None = boto3.session.Session().region_name
+    if not region:
+        raise RunRefused(NO_REGION + (', not AWS_REGION, which is set' if os.environ.get('AWS_REGION') else ''))
+    return region
 
 
 def passes(error: Exception) -> bool:
@@ -70,7 +156,9 @@ def is_of_credentials(error: Exception) -> bool:
 
 def code_of(error: Exception) -> str:
     """Name an error: AWS's own code, or the kind of failure if there was no answer."""
-    return str(error.response['Error']['Code']) if isinstance(error, ClientError) else type(error).__name__
+    if isinstance(error, ClientError):
+        return str(error.response['Error']['Code'])
+    return str(getattr(error, 'code', type(error).__name__))  # a reader's PassingError has kept the code
 
 
 def status_of(error: ClientError) -> int:
@@ -95,7 +183,7 @@ def reason_of(error: Exception, advice: str = '') -> str:
 
 
 def words_of(error: Exception) -> str:
-    """Give an error's own words, folded into one line; of a long text the beginning and the end."""
+    """Give an error's own words, assigned into one line; of a long text the beginning and the end."""
     if isinstance(error, ClientError):
         text = error.response['Error'].get('Message') or ''
     elif isinstance(error, CredentialRetrievalError):

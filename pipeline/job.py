@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows
 
-from pipeline.write.window import WindowByHour
 from pipeline.commit.commit import CommitSettings, CommitWindow
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
-from pipeline.write.layout import Layout
 from pipeline.stores.base import Store
+from pipeline.write.layout import Layout
 from pipeline.write.objects import WriteObjects
+from pipeline.write.window import WindowByHour
 from transforms import EVENT_VALUE, FlattenEvents, JsonFields, ParseEvents, RenameFields, Rules, SplitRecords
 
 

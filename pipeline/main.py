@@ -13,15 +13,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TextIO
 
-from pipeline.gc_tuning import relax_collector
+from pipeline.errors import PipelineError
+from pipeline.gc_tuning import relax_gc
 from pipeline.options.options import Options, parse_options
 from pipeline.progress import PROGRESS
 
 #: As shells show a program that Ctrl-C ended.
 INTERRUPTED = 130
-FAILED, REFUSED = 1, 2
-NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, nor does the AWS SDK's configuration: "
-             "boto3 reads AWS_DEFAULT_REGION and the profile")
+FAILED = 1
 
 #: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts. The
 #: AWS SDK shows a traceback of credentials that it cannot renew while those it has still hold; a call says it later.
@@ -57,31 +56,20 @@ def leave(code: int) -> NoReturn:
 
 def _run(options: Options) -> int:
     # Beam and boto3 take a second to import: --help and wrong options answer without them.
-    relax_collector()
-    from botocore.exceptions import NoRegionError
-
-    from pipeline.run.execute import Incomplete
-    from pipeline.runners.failures import reason_of
+    relax_gc()
     from pipeline.run.run import run
-    from pipeline.run.guard import RunRefused
-    from pipeline.run.submit import PipelineFailed
+    from pipeline.runners.failures import reason_of
 
     try:
         with _quiet_beam(options):
             for line in run(options):
                 _say(_fitting(line, options))
-    except RunRefused as error:
-        return _failed(str(error), REFUSED)
-    except NoRegionError:
-        return _failed(NO_REGION + _other_variable(), REFUSED)
-    except (Incomplete, PipelineFailed) as error:
-        return _failed(_fitting(str(error), options), FAILED)
     except Exception as error:
-        reason = reason_of(error)
+        reason, code = reason_of(error), error.exit_code if isinstance(error, PipelineError) else FAILED
         if reason is None:
             traceback.print_exc()
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
-        return _failed(_fitting(reason, options), FAILED)
+        return _failed(_fitting(reason, options) if code == FAILED else reason, code)
     return 0
 
 
@@ -91,11 +79,6 @@ def _fitting(line: str, options: Options) -> str:
     if PROGRESS.replays:
         return line.replace('go on with --start=resume', 'run the same command again')
     return line.replace('--start=resume', '--start=resume, without --start_over') if options.start_over else line
-
-
-def _other_variable() -> str:
-    """Say so if the region is in the variable that other SDKs read."""
-    return ', not AWS_REGION, which is set' if os.environ.get('AWS_REGION') else ''
 
 
 def _say(line: str) -> None:

@@ -25,12 +25,12 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from pipeline.kinesis.client import connect
-from pipeline.kinesis.errors import PassingError, ReadError
-from pipeline.local.servers import LOOPBACK, REGION, demo_environment
 from pipeline.aws import WORDS, passes
+from pipeline.errors import ReadError, StoreError
+from pipeline.kinesis.client import connect
+from pipeline.kinesis.errors import PassingError
+from pipeline.local.servers import LOOPBACK, REGION, demo_environment
 from pipeline.stores.s3 import S3Store, _s3_client
-from pipeline.stores.base import StoreError
 
 URL = 'https://kinesis'
 ROLE = 'arn:aws:iam::123456789012:role/x'
@@ -282,7 +282,7 @@ def test_a_service_of_credentials_that_fails_for_now_passes(
     (tmp_path / 'token').write_text('a-secret-token')
     sdk({**TOKEN, 'AWS_ENDPOINT_URL_STS': f'http://{LOOPBACK}:{server.server_port}', 'AWS_MAX_ATTEMPTS': '1'})
     server.answer = answer
-    monkeypatch.setattr('pipeline.stores.s3_calls.PATIENCE_S', 0.0)
+    monkeypatch.setattr('pipeline.aws.PATIENCE_S', 0.0)
 
     with pytest.raises(PassingError, match=code):
         kinesis()
@@ -294,7 +294,7 @@ def test_a_service_of_credentials_that_fails_for_now_passes(
 def test_a_metadata_service_that_fails_for_now_passes(
         sdk: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('botocore.utils.ContainerMetadataFetcher.SLEEP_TIME', 0)
-    monkeypatch.setattr('pipeline.stores.s3_calls.PATIENCE_S', 0.0)
+    monkeypatch.setattr('pipeline.aws.PATIENCE_S', 0.0)
     sdk({'AWS_CONTAINER_CREDENTIALS_FULL_URI': f'http://{LOOPBACK}:{server.server_port}'})
     server.answer = 500, b'busy'
 

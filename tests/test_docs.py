@@ -13,11 +13,11 @@ import boto3
 import duckdb
 import pytest
 
-from pipeline.options.arguments import argument_parser
 from pipeline.local.events import sample_records
+from pipeline.options.arguments import argument_parser
 from pipeline.options.options import parse_options
-from pipeline.paths import RESUME, backup_path, error_path, event_path, manifest_path, object_name
 from pipeline.options.types import iso_ms
+from pipeline.paths import RESUME, backup_path, error_path, event_path, manifest_path, object_name
 from pipeline.write.objects import gzip_bytes
 from transforms import (
     ERROR_CODES,

@@ -5,12 +5,12 @@ import sys
 
 CHECK = """
 import gc
-from pipeline.gc_tuning import YOUNG, calm_collector
+from pipeline.gc_tuning import YOUNG, tune_gc
 before = gc.get_freeze_count()
-calm_collector()
+tune_gc()
 frozen = gc.get_freeze_count()
 gc.unfreeze()
-calm_collector()
+tune_gc()
 assert (before, frozen > 0, gc.get_freeze_count(), gc.get_threshold()[0], gc.isenabled()) == (0, True, 0, YOUNG, True)
 """
 

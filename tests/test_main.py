@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline import main as program
-from pipeline.run.execute import Incomplete
-from pipeline.kinesis.errors import ReadError
+from pipeline.errors import Incomplete, ReadError, RunRefused
 from pipeline.local.servers import LOOPBACK, demo_environment
-from pipeline.run.guard import RunRefused
 
 ARGS = ['--stream', 'app', '--output', '/tmp/lake', '--stop', 'now']
 

@@ -9,8 +9,8 @@ import shlex
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
-from pipeline.runners.flink_options import SAFE
 from pipeline.options.options import Options, parse_options
+from pipeline.runners.flink_options import SAFE
 from pipeline.runners.runners import beam_options
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'

@@ -13,13 +13,13 @@ from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.test_stream import TestStream as _TestStream
 from apache_beam.transforms.window import TimestampedValue
 
-from pipeline.write.window import WindowByHour
 from pipeline.commit.commit import CommitSettings, CommitWindow
-from pipeline.write.layout import Layout
-from pipeline.commit.manifests import Anchor, read_anchor, write_anchor
-from pipeline.stores.base import MemoryStore
+from pipeline.commit.manifests import ResumePoint, read_resume_point, write_resume_point
 from pipeline.options.types import iso_ms
+from pipeline.stores.base import MemoryStore
+from pipeline.write.layout import Layout
 from pipeline.write.objects import WriteObjects
+from pipeline.write.window import WindowByHour
 from tests.ledgers import row
 from transforms import FlattenEvents, Origin, Record, RenameFields, SplitRecords
 
@@ -54,7 +54,7 @@ class Flow:
 
     def __init__(self, name: str, readers: int = 1) -> None:
         self.store = STORES[name] = MemoryStore()
-        write_anchor(self.store, Anchor(START, START, {}, {}))
+        write_resume_point(self.store, ResumePoint(START, START, {}, {}))
         self._name, self._readers = name, readers
         self._events, self._watermark_ms = _TestStream(), 0
         self.watermark(START)
@@ -124,7 +124,7 @@ class Flow:
     @property
     def resume(self) -> int:
         """Give how many windows after START resume.json is."""
-        return ((read_anchor(self.store) or Anchor(0, 0, {}, {})).end_ms - START) // FLUSH_MS
+        return ((read_resume_point(self.store) or ResumePoint(0, 0, {}, {})).end_ms - START) // FLUSH_MS
 
     def watermark(self, ms: int) -> 'Flow':
         """Move the watermark, if that is later than where it is."""

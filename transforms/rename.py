@@ -53,13 +53,13 @@ def _numbered(names: Sequence[str], values: Iterable[Any]) -> Document:
     taken, numbers, seen = {name.lower() for name in names}, Counter[str](), set()
     used: set[str] = set()
     for name, value in zip(names, values, strict=True):
-        folded = name.lower()
-        known = folded, encode_value(value)
+        assigned = name.lower()
+        known = assigned, encode_value(value)
         if known in seen:
             continue
         seen.add(known)
-        renamed[f'{name}_{_free(folded, taken, numbers)}' if folded in used else name] = value
-        used.add(folded)
+        renamed[f'{name}_{_free(assigned, taken, numbers)}' if assigned in used else name] = value
+        used.add(assigned)
     return renamed
 
 

@@ -10,14 +10,14 @@ from apache_beam.transforms.window import FixedWindows
 
 from pipeline.commit.ledger import Ledger, add_up, imbalance
 from pipeline.commit.manifests import (
-    ManifestError,
-    advance_anchor,
+    advance_resume_point,
     make_manifest,
     manifests_between,
     read_manifest,
-    retreat_anchor,
+    retreat_resume_point,
     write_manifest,
 )
+from pipeline.errors import ManifestError
 from pipeline.paths import manifest_path
 from pipeline.progress import PROGRESS
 from pipeline.stores.base import Store
@@ -40,7 +40,7 @@ class CommitSettings:
     settings: dict[str, Any]
     backup: bool = True
     replace: bool = False
-    moves_anchor: bool = True
+    moves_resume_point: bool = True
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -74,8 +74,8 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     for manifest in earlier:
         if manifest['window_ms'] != window_ms:  # of a shorter flush interval: it would list what is no longer there
             conf.store.delete(manifest_path(manifest['window_ms']))
-    if conf.moves_anchor:
-        advance_anchor(conf.store, conf.settings)
+    if conf.moves_resume_point:
+        advance_resume_point(conf.store, conf.settings)
     if any(manifest['settings'] != conf.settings for manifest in earlier):
         return 0
     return sum(listed.get(path, item['sha256']) != item['sha256'] for path, item in ledger.objects.items())
@@ -89,8 +89,8 @@ def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
     path = manifest_path(window_ms)
     if conf.store.get(path) is not None:
         conf.store.delete(path)
-    if conf.moves_anchor:
-        retreat_anchor(conf.store, window_ms, conf.flush_ms, conf.settings)
+    if conf.moves_resume_point:
+        retreat_resume_point(conf.store, window_ms, conf.flush_ms, conf.settings)
 
 
 def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         if reason:
             Metrics.counter('commit', 'incomplete_windows').inc()
             _log.warning('window %s is not complete: %s. It gets no manifest; a run with --start=%s makes it whole',
-                         iso(window_ms), reason, 'resume' if self._conf.moves_anchor else
+                         iso(window_ms), reason, 'resume' if self._conf.moves_resume_point else
                          f'{iso(window_ms)} --stop={iso(window_ms + self._conf.flush_ms)}')
             withdraw_window(self._conf, window_ms)
             return

@@ -10,25 +10,23 @@ from typing import Any
 import orjson
 
 from pipeline.commit.ledger import Ledger
+from pipeline.errors import ManifestError
 from pipeline.paths import RESUME, manifest_day, manifest_path, window_stamp
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, align_down, iso
 
 _log = logging.getLogger(__name__)
 VERSION = 1
-_ANCHOR = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
+_RESUME = {'version': int, 'end_ms': int, 'since_ms': int, 'positions': dict, 'settings': dict}
 _MANIFEST = {'version': int, 'window': str, 'window_ms': int, 'end_ms': int, 'counts': dict, 'objects': list,
              'positions': dict, 'settings': dict}
 _NAME = re.compile(r'manifests/.*/\d{8}T\d{6}Z\.json')
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
-class ManifestError(Exception):
-    """A manifest or resume.json says something that this program does not understand."""
-
 
 @dataclasses.dataclass(frozen=True)
-class Anchor:
+class ResumePoint:
     """resume.json: every window before `end_ms` (of those that were asked for) is committed.
 
     `positions` is by shard, as in manifests; a shard that is not among them is read from `since_ms`, 0: its beginning.
@@ -80,52 +78,53 @@ def last_manifest(store: Store) -> dict[str, Any] | None:
     return _read(store, max(paths), _MANIFEST) if paths else None
 
 
-def read_anchor(store: Store) -> Anchor | None:
+def read_resume_point(store: Store) -> ResumePoint | None:
     """Read resume.json, None where there is none. A failed read raises: it is never "no resume"."""
-    found = _read(store, RESUME, _ANCHOR)
+    found = _read(store, RESUME, _RESUME)
     if found is None:
         return None
-    return Anchor(found['end_ms'], found['since_ms'], found['positions'], found['settings'])
+    return ResumePoint(found['end_ms'], found['since_ms'], found['positions'], found['settings'])
 
 
-def write_anchor(store: Store, anchor: Anchor) -> None:
+def write_resume_point(store: Store, resume_point: ResumePoint) -> None:
     """Put resume.json."""
-    value = {'version': VERSION, 'end': iso(anchor.end_ms), **dataclasses.asdict(anchor)}
+    value = {'version': VERSION, 'end': iso(resume_point.end_ms), **dataclasses.asdict(resume_point)}
     store.put(RESUME, orjson.dumps(value, option=_PRETTY))
 
 
-def advance_anchor(store: Store, settings: dict[str, Any]) -> None:
+def advance_resume_point(store: Store, settings: dict[str, Any]) -> None:
     """Move resume.json over the manifests of these settings that follow it without a gap; warn where it is gone."""
-    start = read_anchor(store)
+    start = read_resume_point(store)
     if start is None:
         _log.warning('resume.json is gone: put it back, or end the job and start it at the end of its last window')
         return
-    anchor = follow(store, start, settings)
-    if anchor is not start:
-        write_anchor(store, anchor)
+    resume_point = follow(store, start, settings)
+    if resume_point is not start:
+        write_resume_point(store, resume_point)
 
 
-def retreat_anchor(store: Store, window_ms: int, flush_ms: int, settings: dict[str, Any]) -> None:
+def retreat_resume_point(store: Store, window_ms: int, flush_ms: int, settings: dict[str, Any]) -> None:
     """Move resume.json back before a window, where it is behind it: to the manifest before, else to the time."""
-    anchor = read_anchor(store)
-    if anchor and anchor.end_ms > window_ms:
+    resume_point = read_resume_point(store)
+    if resume_point and resume_point.end_ms > window_ms:
         before = read_manifest(store, window_ms - flush_ms)
-        write_anchor(store, anchor_after(before) if before else Anchor(window_ms, window_ms, {}, settings))
+        moved = resume_point_after(before) if before else ResumePoint(window_ms, window_ms, {}, settings)
+        write_resume_point(store, moved)
 
 
-def follow(store: Store, anchor: Anchor, settings: dict[str, Any]) -> Anchor:
-    """Walk from an anchor over the manifests of these settings that follow it without a gap.
+def follow(store: Store, resume_point: ResumePoint, settings: dict[str, Any]) -> ResumePoint:
+    """Walk from an resume_point over the manifests of these settings that follow it without a gap.
 
     One of other settings ends the walk: a run with `--replace` has still to write that window again.
     """
-    while (manifest := read_manifest(store, anchor.end_ms)) and manifest['settings'] == settings:
-        anchor = anchor_after(manifest)
-    return anchor
+    while (manifest := read_manifest(store, resume_point.end_ms)) and manifest['settings'] == settings:
+        resume_point = resume_point_after(manifest)
+    return resume_point
 
 
-def anchor_after(manifest: dict[str, Any]) -> Anchor:
-    """Give the anchor that goes on after that window: shards it does not know were created later."""
-    return Anchor(manifest['end_ms'], 0, manifest['positions'], manifest['settings'])
+def resume_point_after(manifest: dict[str, Any]) -> ResumePoint:
+    """Give the resume_point that goes on after that window: shards it does not know were created later."""
+    return ResumePoint(manifest['end_ms'], 0, manifest['positions'], manifest['settings'])
 
 
 def _read(store: Store, path: str, fields: Mapping[str, type]) -> dict[str, Any] | None:

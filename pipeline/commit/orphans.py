@@ -11,7 +11,7 @@ from pipeline.stores.base import Store
 _NAME = re.compile(r'(\d{8}T\d{6}Z)-p\d{5,}-\d{5}-of-\d{5}\.json(?:\.gz)?')
 
 
-def remove_leftovers(store: Store, stores: Mapping[str, Store], start_ms: int, end_ms: int) -> int:
+def remove_orphans(store: Store, stores: Mapping[str, Store], start_ms: int, end_ms: int) -> int:
     """Remove the objects of windows that start in [start, end) and that no manifest in `store` lists; gives how many.
 
     A run that writes these windows again with the same settings would put the same objects in their places; one with

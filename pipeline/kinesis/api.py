@@ -40,7 +40,7 @@ class ShardInfo(NamedTuple):
     is_open: bool
 
 
-class Calls(Protocol):
+class KinesisApi(Protocol):
     """What the reader asks of Kinesis; `stream` is a name or, where known, an ARN."""
 
     def summary(self, stream: str) -> Summary: ...

@@ -1,4 +1,4 @@
-"""A page folded into a cursor: effective arrivals, parts, and the cut at the end of the window. Pure."""
+"""A page assigned into a cursor: effective arrivals, parts, and the cut at the end of the window. Pure."""
 from __future__ import annotations
 
 import dataclasses
@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     records: list[RawRecord]
 
 
-class Folded(NamedTuple):
+class AssignedPage(NamedTuple):
     """The cursor after a page, what to emit, the rest beyond the window (None: the page is used up), and counts."""
 
     cursor: Cursor
@@ -29,7 +29,7 @@ class Folded(NamedTuple):
     overtaken: int
 
 
-def fold_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_bytes: int) -> Folded:
+def assign_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_bytes: int) -> AssignedPage:
     """Take of a page what belongs to the window that starts at `window_ms`, up to its end.
 
     A record's effective arrival is the running maximum of arrivals in its shard. Records before `cursor.since_ms` are
@@ -52,7 +52,7 @@ def fold_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_byt
         records=cursor.records + len(taken), first=cursor.first or (taken[0].sequence if taken else ''))
     batches = [Batch(cursor.stream, cursor.shard, window_ms, part, records) for part, records in parts.items()]
     rest = page._replace(records=fresh[cut:]) if cut < len(fresh) else None
-    return Folded(_advance(cursor, page, rest, end_ms), batches, rest, len(taken), overtaken)
+    return AssignedPage(_advance(cursor, page, rest, end_ms), batches, rest, len(taken), overtaken)
 
 
 def _unread(cursor: Cursor, records: list[RawRecord]) -> list[RawRecord]:

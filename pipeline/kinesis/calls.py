@@ -3,30 +3,31 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from pipeline.aws import SDK_ERRORS, RenewedClient, retry
+from pipeline.errors import ReadError
 from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.errors import CREDENTIALS, PassingError, ReadError, ShardGone, error_of
-from pipeline.aws import SDK_ERRORS, code_of
+from pipeline.kinesis.errors import PassingError, ShardGone, error_of
 
+T = TypeVar('T')
+
+#: How long a run that has not begun asks again.
+ASK_S = 60.0
 #: What the answer to each call holds. Without it something else has answered, or only half of it came.
 HOLDS = {'describe_stream_summary': ('StreamDescriptionSummary',), 'list_shards': ('Shards',),
          'get_shard_iterator': ('ShardIterator',), 'get_records': ('Records', 'MillisBehindLatest')}
 
 
-class KinesisCalls:
+class BotoKinesis:
     """The calls by boto3. Raises PassingError, ExpiredIterator, ShardGone or ReadError, nothing else of AWS's.
 
-    `open_client` makes a client from the credentials that are there now; it is called at the first call, and again if
-    they are refused. Safe to use from several threads.
+    Safe to use from several threads.
     """
 
-    def __init__(self, open_client: Callable[[], Any]) -> None:
-        self._open_client = open_client
-        self._client: Any = None
-        self._lock = threading.Lock()
+    def __init__(self, client: RenewedClient) -> None:
+        self._client = client
 
     def summary(self, stream: str) -> Summary:
         answer = self._call('describe_stream_summary', stream, None, **_stream(stream))
@@ -82,25 +83,22 @@ class KinesisCalls:
         return Page(records, answer.get('NextShardIterator'), answer['MillisBehindLatest'], _now_ms(answer))
 
     def _call(self, name: str, stream: str, shard: str | None, **arguments: Any) -> Any:
-        client = None
-        for last in (False, True):
-            try:
-                client = self._other_than(client)
-                answer = getattr(client, name)(**arguments)
-                break
-            except SDK_ERRORS as error:
-                if last or client is None or code_of(error) not in CREDENTIALS:
-                    raise error_of(error, name, stream, shard) from None
+        try:
+            answer = self._client.call(lambda client: getattr(client, name)(**arguments))
+        except SDK_ERRORS as error:
+            raise error_of(error, name, stream, shard) from None
         if any(answer.get(field) is None for field in HOLDS[name]):
             raise PassingError('NotAnAnswer')
         return answer
 
-    def _other_than(self, refused: Any) -> Any:
-        """Return the client; a new one in place of that whose credentials were refused, which threads share."""
-        with self._lock:
-            if self._client is refused:
-                self._client = self._open_client()
-            return self._client
+
+def ask(call: Callable[[str], T], stream: str, patience_s: float = ASK_S) -> T:
+    """Make a call outside of a reader, and again while Kinesis fails for now. Raise ReadError after `patience_s`."""
+    try:
+        return retry(lambda: call(stream), f'Kinesis for stream {stream}',
+                     lambda error: isinstance(error, PassingError), patience_s)
+    except PassingError as error:
+        raise ReadError(f'Kinesis does not answer for stream {stream} ({error}): {error.reason}') from None
 
 
 def _stream(stream: str) -> dict[str, str]:

@@ -8,11 +8,11 @@ import boto3
 import botocore.session
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
 from botocore.utils import parse_timestamp
 
-from pipeline.kinesis.api import Calls, RawRecord
-from pipeline.kinesis.calls import KinesisCalls, ms
+from pipeline.aws import RenewedClient
+from pipeline.kinesis.api import KinesisApi, RawRecord
+from pipeline.kinesis.calls import BotoKinesis, ms
 
 
 class _Record(msgspec.Struct, gc=False, rename='pascal'):
@@ -31,20 +31,11 @@ class _Records(msgspec.Struct, rename='pascal'):
 _RECORDS = msgspec.json.Decoder(_Records)
 
 
-def default_region() -> str:
-    """Return the region that the AWS SDK's configuration names in this process; raise NoRegionError if there is none.
-    """
-    region: str | None = boto3.session.Session().region_name
-    if not region:
-        raise NoRegionError
-    return region
-
-
 @functools.lru_cache(maxsize=8)
-def connect(endpoint_url: str | None, region: str | None) -> Calls:
+def connect(endpoint_url: str | None, region: str | None) -> KinesisApi:
     """Open Kinesis by the AWS SDK's own credentials at the first call; one client per process, no retries of its own.
     """
-    return KinesisCalls(functools.partial(_open_client, endpoint_url, region))
+    return BotoKinesis(RenewedClient(functools.partial(_open_client, endpoint_url, region)))
 
 
 def _open_client(endpoint_url: str | None, region: str | None) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from pipeline.kinesis.assign import Batch
-from pipeline.kinesis.kpl import unpack_record
+from pipeline.kinesis.kpl import deaggregate_record
 from transforms import Failure, MalformedRecord, Origin, Record
 
 #: A page passes through the stages in portions, each still in the processor's cache when the next stage takes it:
@@ -13,32 +13,32 @@ from transforms import Failure, MalformedRecord, Origin, Record
 PORTION_BYTES = 64 << 10
 
 
-class Unpacked(NamedTuple):
+class Deaggregated(NamedTuple):
     """The records of a batch, and its broken aggregates, whole."""
 
     records: list[Record]
     failures: list[Failure]
 
 
-def unpack_batch(batch: Batch, labels: dict[str, str]) -> Unpacked:
+def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
     """Give each producer's record with its origin; sub-sequence numbers count within a KPL aggregate."""
-    unpacked = Unpacked([], [])
+    deaggregated = Deaggregated([], [])
     label = labels[batch.stream]
     for raw in batch.records:
         origin = Origin(batch.stream, batch.shard, raw.sequence, 0, raw.partition_key, raw.arrival_ms, label,
                         batch.window_ms, batch.part)
         try:
-            users = unpack_record(raw.partition_key, raw.data)
+            users = deaggregate_record(raw.partition_key, raw.data)
         except MalformedRecord as error:
-            unpacked.failures.append(Failure(origin, 'read', error.code, error.message, raw.data, 0, 0))
+            deaggregated.failures.append(Failure(origin, 'read', error.code, error.message, raw.data, 0, 0))
             continue
         if len(users) == 1 and users[0].data is raw.data:
-            unpacked.records.append(Record(origin, raw.data))
+            deaggregated.records.append(Record(origin, raw.data))
             continue
         for place, user in enumerate(users):
             sub = origin._replace(sub_sequence=place, partition_key=user.partition_key)
-            unpacked.records.append(Record(sub, user.data))
-    return unpacked
+            deaggregated.records.append(Record(sub, user.data))
+    return deaggregated
 
 
 def portions(batch: Batch) -> Iterator[Batch]:
@@ -53,7 +53,7 @@ def portions(batch: Batch) -> Iterator[Batch]:
         yield batch._replace(records=batch.records[begin:])
 
 
-class UnpackBatches(beam.DoFn):  # type: ignore[misc]
+class DeaggregateBatches(beam.DoFn):  # type: ignore[misc]
     """A splittable DoFn with a watermark estimator cannot yield batches (2.77.0); this step does it."""
 
     def __init__(self, labels: dict[str, str]) -> None:
@@ -65,8 +65,8 @@ class UnpackBatches(beam.DoFn):  # type: ignore[misc]
     @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, element: Batch) -> Iterator[list[Record]]:
         for batch in portions(element):
-            unpacked = unpack_batch(batch, self._labels)
-            if unpacked.records:
-                yield unpacked.records
-            if unpacked.failures:
-                yield beam.pvalue.TaggedOutput('malformed', unpacked.failures)
+            deaggregated = deaggregate_batch(batch, self._labels)
+            if deaggregated.records:
+                yield deaggregated.records
+            if deaggregated.failures:
+                yield beam.pvalue.TaggedOutput('malformed', deaggregated.failures)

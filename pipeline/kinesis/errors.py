@@ -1,8 +1,6 @@
-"""What a Kinesis call can fail with, sorted by what a reader does about it.
+"""What a Kinesis call can fail with, sorted by what a reader does about it. A failure for good is a ReadError.
 
 Exception
-├── ReadError         for good: one line that names the call, the stream, the shard and what to do
-│   └── Gap           retention dropped what was not read yet
 ├── PassingError      for now: the same call is worth making again a little later
 ├── ExpiredIterator   by age: ask for a new iterator, by sequence number
 └── ShardGone         the shard is older than the retention of its stream
@@ -11,7 +9,8 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from pipeline.aws import NETWORK, code_of, is_of_credentials, name_of, passes, reason_of, status_of
+from pipeline.aws import NETWORK, REFUSED_CREDENTIALS, code_of, is_of_credentials, name_of, passes, reason_of, status_of
+from pipeline.errors import ReadError
 
 THROTTLES = frozenset({
     'ProvisionedThroughputExceededException', 'LimitExceededException', 'KMSThrottlingException', 'Throttling',
@@ -20,13 +19,10 @@ PASSING = THROTTLES | {
     'InternalFailure', 'InternalFailureException', 'InternalServerError', 'ServiceUnavailable',
     'ServiceUnavailableException', 'RequestTimeout', 'RequestTimeoutException', 'ExpiredNextTokenException',
     'ResourceInUseException', '408'}
-#: Worth one more try with credentials read anew: they are rotated while a job runs.
-CREDENTIALS = frozenset({
-    'ExpiredTokenException', 'ExpiredToken', 'RequestExpired', 'UnrecognizedClientException', 'InvalidClientTokenId',
-    'InvalidSignatureException', 'MissingAuthenticationToken', 'MissingAuthenticationTokenException'})
 DENIED = frozenset({'AccessDeniedException', 'AccessDenied'})
 ADVICE = {
-    **dict.fromkeys(CREDENTIALS, 'renew the credentials that the AWS SDK finds, and check the clock of this machine'),
+    **dict.fromkeys(REFUSED_CREDENTIALS,
+                    'renew the credentials that the AWS SDK finds, and check the clock of this machine'),
     'KMSAccessDeniedException': 'grant kms:Decrypt on the KMS key of the stream',
     'KMSDisabledException': 'enable the KMS key of the stream',
     'KMSInvalidStateException': 'the KMS key of the stream must be enabled and not about to be deleted',
@@ -35,12 +31,6 @@ ADVICE = {
     'ResourceNotFoundException': 'check the name of the stream, the account and the region'}
 
 
-class ReadError(Exception):
-    """A Kinesis call failed for good."""
-
-
-class Gap(ReadError):
-    """Records were dropped by retention before they were read."""
 
 
 class PassingError(Exception):
@@ -48,6 +38,7 @@ class PassingError(Exception):
 
     def __init__(self, code: str, reason: str = NETWORK) -> None:
         super().__init__(code)
+        self.code = code
         self.reason = reason
         self.throttled = code in THROTTLES
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from pipeline.kinesis.api import Calls, Page
+from pipeline.kinesis.api import KinesisApi, Page
 from pipeline.kinesis.errors import ExpiredIterator, PassingError, ShardGone
-from pipeline.kinesis.rate_limiter import BEHIND_S, BYTES_PER_S, PACE, TIP_S, Pace
 from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.rate_limiter import BEHIND_S, BYTES_PER_S, RATE_LIMITER, TIP_S, RateLimiter
 from pipeline.kinesis.settings import StreamInfo
 
 #: An iterator lives for five minutes; an older one is not worth the call.
@@ -52,22 +52,23 @@ class ShardPages:
     at the same sequence number.
     """
 
-    def __init__(self, calls: Calls, streams: Iterable[StreamInfo], scope: object = None, pace: Pace = PACE,
+    def __init__(self, calls: KinesisApi, streams: Iterable[StreamInfo], scope: object = None,
+                 limiter: RateLimiter = RATE_LIMITER,
                  wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._calls = calls
         self._addresses = {stream.name: stream.address for stream in streams}
         self._scope = scope
-        self._pace = pace
+        self._limiter = limiter
         self._wall_ms = wall_ms
         self._kept: dict[str, Kept] = {}
 
     def wait_s(self, cursor: Cursor) -> float:
         """Give the seconds until a page of this shard can be had."""
-        return 0.0 if self._kept_page(cursor) else self._pace.wait_s(self._key(cursor))
+        return 0.0 if self._kept_page(cursor) else self._limiter.wait_s(self._key(cursor))
 
     def ready_s(self, cursor: Cursor) -> float:
         """Give the time since which a page of this shard can be had, to serve first who has waited longest."""
-        return self._pace.ready_s(self._key(cursor))
+        return self._limiter.ready_s(self._key(cursor))
 
     def fetch(self, cursor: Cursor) -> Fetched:
         """Get the next page after the cursor. Raises ReadError where it failed for good."""
@@ -78,21 +79,21 @@ class ShardPages:
         try:
             cursor, page = self._ask(cursor)
         except ShardGone:
-            self._pace.failed(key, throttled=False)
+            self._limiter.failed(key, throttled=False)
             return Fetched(cursor, None, 'gone')
         except ExpiredIterator:
-            self._pace.failed(key, throttled=False)
+            self._limiter.failed(key, throttled=False)
             return Fetched(dataclasses.replace(cursor, iterator=''), None, 'expired_iterators')
         except PassingError as error:
-            self._pace.failed(key, error.throttled)
+            self._limiter.failed(key, error.throttled)
             return Fetched(cursor, None, 'throttles' if error.throttled else 'failed_calls')
-        self._pace.succeeded(key, max(BEHIND_S if page.behind_ms else TIP_S, _size(page) / BYTES_PER_S))
+        self._limiter.succeeded(key, max(BEHIND_S if page.behind_ms else TIP_S, _size(page) / BYTES_PER_S))
         return Fetched(cursor, page, 'asked')
 
     def keep(self, cursor: Cursor, rest: Page) -> None:
         """Keep the rest of a page that was cut after the cursor's sequence number, for the next window."""
         self.forget(cursor)
-        now_s, size = self._pace.clock(), _size(rest)
+        now_s, size = self._limiter.clock(), _size(rest)
         for key, kept in list(self._kept.items()):
             if now_s - kept.kept_s > FORSAKEN_S:
                 self._kept.pop(key, None)

@@ -23,7 +23,7 @@ class UserRecord(NamedTuple):
     data: bytes
 
 
-def unpack_record(partition_key: str | None, data: bytes) -> list[UserRecord]:
+def deaggregate_record(partition_key: str | None, data: bytes) -> list[UserRecord]:
     """Give the user records of a Kinesis record: those of an aggregate, or the record itself, untouched.
 
     None is left out for its hash key. Raises MalformedRecord (invalid-kpl) for a message that is not of the format

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from apache_beam.metrics import Metrics
 
-from pipeline.kinesis.rate_limiter import Pace
 from pipeline.kinesis.positions import ReaderState
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.progress import PROGRESS
 from pipeline.windows import iso
 
@@ -18,11 +18,11 @@ _TROUBLES = ('throttles', 'failed_calls', 'expired_iterators', 'clock_skew', 'ov
 _log = logging.getLogger(__name__)
 
 
-class Vitals:
+class Monitor:
     """Tell of the readers of one process; names and numbers only, never data."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
         self._lock = threading.Lock()
         self._since: dict[tuple[int, int], collections.Counter[str]] = {}
 
@@ -44,10 +44,10 @@ class Vitals:
 
     def _is_minute(self, element: tuple[int, int]) -> bool:
         key = id(self), element
-        first = self._pace.ready_s(key) == float('-inf')
-        if not first and self._pace.wait_s(key):
+        first = self._limiter.ready_s(key) == float('-inf')
+        if not first and self._limiter.wait_s(key):
             return False
-        self._pace.succeeded(key, LOG_S)
+        self._limiter.succeeded(key, LOG_S)
         return not first
 
 

@@ -1,11 +1,13 @@
-"""How far a reader has come: the restriction of the splittable DoFn, and its coder."""
+"""How far a reader has come: the restriction of the splittable DoFn, its coder, and its form in manifests."""
 from __future__ import annotations
 
 import bisect
 import dataclasses
 import operator
+from typing import Any
 
 import msgspec
+import orjson
 from apache_beam.coders import Coder
 
 NEVER = 1 << 60
@@ -88,3 +90,26 @@ class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyp
 
     def is_deterministic(self) -> bool:
         return True
+
+
+def report_of(state: ReaderState, reader: int, readers: int) -> bytes:
+    """Account for the window that ends the state: per shard with records its count, bytes, first and last sequence
+    number; and for every shard the position reached."""
+    shards = {cursor.key: {'records': cursor.records, 'bytes': cursor.bytes, 'first': cursor.first,
+                           'last': cursor.sequence}
+              for cursor in state.cursors if cursor.records}
+    positions = {cursor.key: position_of(cursor) for cursor in state.cursors}
+    return orjson.dumps({'account': {'reader': reader, 'readers': readers, 'shards': shards, 'positions': positions}})
+
+
+def position_of(cursor: Cursor) -> dict[str, Any]:
+    """Write a cursor as it stands in manifests and resume.json; without a sequence number nothing was read since."""
+    return {'sequence': cursor.sequence or None, 'since_ms': cursor.since_ms, 'arrival_ms': cursor.arrival_ms,
+            'walked_ms': cursor.walked_ms, 'open': not cursor.closed}
+
+
+def cursor_at(key: str, position: dict[str, Any]) -> Cursor:
+    """Read a cursor back from a manifest or resume.json."""
+    stream, shard = key.rsplit('/', 1)
+    return Cursor(stream, shard, position['since_ms'], position['sequence'] or '', position['arrival_ms'],
+                  walked_ms=position.get('walked_ms', 0), closed=not position['open'])

@@ -19,7 +19,7 @@ LAST_RETRY_S = 20.0
 LAST_THROTTLED_S = 5.0
 
 
-class Pace:
+class RateLimiter:
     """Say when each key may be asked again; safe to use from several threads.
 
     `clock` gives seconds that never go back, `jitter` a factor for delays after a failure.
@@ -59,4 +59,4 @@ class Pace:
 
 
 #: One for the process: a shard's limit does not grow with the number of bundles that read it.
-PACE = Pace()
+RATE_LIMITER = RateLimiter()

@@ -9,16 +9,15 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from pipeline.kinesis.accounts import account_of
 from pipeline.kinesis.assign import Batch
-from pipeline.kinesis.shards import owner_of
-from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
+from pipeline.kinesis.deaggregate import DeaggregateBatches
+from pipeline.kinesis.poll import Step
+from pipeline.kinesis.positions import ReaderState, ReaderStateCoder, report_of
 from pipeline.kinesis.reader import Reader
 from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.shards import owner_of
 from pipeline.kinesis.shared import share
-from pipeline.kinesis.steps import Step
 from pipeline.kinesis.tracker import ReaderTracker
-from pipeline.kinesis.deaggregate import UnpackBatches
 from pipeline.progress import PROGRESS
 from pipeline.windows import timestamp_of
 
@@ -66,9 +65,9 @@ class ReadKinesis(beam.PTransform):  # type: ignore[misc]
                 | 'ReadShards' >> beam.ParDo((_ReadUnbounded if unbounded else _ReadBounded)(self.settings))
                 .with_outputs('accounts', main='batches'))
         labels = {stream.name: stream.label for stream in self.settings.streams}
-        unpacked = (read.batches | 'UnpackBatches' >> beam.ParDo(UnpackBatches(labels))
+        deaggregated = (read.batches | 'DeaggregateBatches' >> beam.ParDo(DeaggregateBatches(labels))
                     .with_outputs('malformed', main='records'))
-        return Kinesis(read.batches, unpacked.records, unpacked.malformed, read.accounts)
+        return Kinesis(read.batches, deaggregated.records, deaggregated.malformed, read.accounts)
 
 
 class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
@@ -120,7 +119,7 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
                 _raise_to(estimator, step.state.window_ms)
                 state, idle = step.state, idle and not (step.progress or step.closed)
         finally:
-            self._shared.vitals.note(element, state, reader.counts, reader.behind_ms)
+            self._shared.monitor.note(element, state, reader.counts, reader.behind_ms)
         # A call that took no step still claims: only what is claimed can be deferred.
         if not state.done and tracker.try_claim(state):
             tracker.defer_remainder(IDLE if idle else None)
@@ -130,7 +129,7 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
             PROGRESS.records += len(batch.records)
             yield TimestampedValue(batch, timestamp_of(batch.window_ms))
         if step.closed:
-            account = account_of(step.closed, reader, readers)
+            account = report_of(step.closed, reader, readers)
             # Inside the window that it is about, and out before the watermark passes the end.
             yield beam.pvalue.TaggedOutput('accounts', TimestampedValue(account, timestamp_of(step.closed.window_ms)))
 

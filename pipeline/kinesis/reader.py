@@ -5,13 +5,12 @@ import collections
 import dataclasses
 from collections.abc import Iterator
 
-from pipeline.kinesis.discovery import Discovery
-from pipeline.kinesis.poll import Intake
+from pipeline.kinesis.poll import CALL_S, Poller, ReadBudget, Step
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.shards import Discovery
 from pipeline.kinesis.shared import Shared
 from pipeline.kinesis.slices import has_ended, note_window
-from pipeline.kinesis.steps import CALL_S, Call, Step
 
 
 class Reader:
@@ -23,42 +22,42 @@ class Reader:
     def __init__(self, settings: ReadSettings, element: tuple[int, int], shared: Shared) -> None:
         self._settings = settings
         self._element = element
-        self._pace, self._sleep = shared.pace, shared.sleep
+        self._limiter, self._sleep = shared.limiter, shared.sleep
         self.counts: collections.Counter[str] = collections.Counter()
-        horizons = shared.horizons_of(settings)
-        self._discovery = Discovery(settings, element, shared, horizons, self.counts)
-        self._intake = Intake(settings, shared, horizons, self.counts)
+        retention = shared.retention_of(settings)
+        self._discovery = Discovery(settings, element, shared, retention, self.counts)
+        self._poller = Poller(settings, shared, retention, self.counts)
 
     @property
     def behind_ms(self) -> dict[str, int]:
         """Give how far behind the tip each shard was found that was asked."""
-        return self._intake.behind_ms
+        return self._poller.behind_ms
 
     def steps(self, state: ReaderState) -> Iterator[Step]:
         """Read for about a second, or a bounded number of bytes or windows; each step goes on from the one before.
 
         Raises ReadError where Kinesis refuses for good, or data was lost to retention.
         """
-        call = Call(self._pace.clock() + CALL_S)
+        call = ReadBudget(self._limiter.clock() + CALL_S)
         while not state.done:
             for step in self._round(state, call):
                 state = step.state
                 yield step
                 self._count(step, call)  # only of steps that were claimed
-            wait_s, left_s = self._wait_s(state), call.deadline - self._pace.clock()
+            wait_s, left_s = self._wait_s(state), call.deadline - self._limiter.clock()
             if state.done or call.full or left_s <= 0:
                 return
             self._sleep(min(wait_s, left_s))
             if wait_s >= left_s:
                 return
 
-    def _count(self, step: Step, call: Call) -> None:
+    def _count(self, step: Step, call: ReadBudget) -> None:
         records = [record for batch in step.batches for record in batch.records]
         size, closed = sum(len(record.data) for record in records), step.closed is not None
         call.bytes, call.windows = call.bytes - size, call.windows - closed
         self.counts.update(records=len(records), bytes=size, windows=closed)
 
-    def _round(self, state: ReaderState, call: Call) -> Iterator[Step]:
+    def _round(self, state: ReaderState, call: ReadBudget) -> Iterator[Step]:
         if has_ended(self._settings.run_id, state.window_ms):
             yield Step(dataclasses.replace(state, done=True), [], progress=False)
             return
@@ -66,7 +65,7 @@ class Reader:
         if not self._discovery.wait_s(state, wanted):
             state = self._discovery.list(state)
             yield Step(state, [], progress=False)
-        for step in self._intake.steps(state, self._behind(state), call):
+        for step in self._poller.steps(state, self._behind(state), call):
             state = step.state
             yield step
         while not state.done and not call.full and self._may_close(state):
@@ -89,7 +88,7 @@ class Reader:
         if state.done or self._may_close(state):
             return 0.0
         behind = self._behind(state)
-        return min([*map(self._intake.wait_s, behind), self._discovery.wait_s(state, wanted=not behind)])
+        return min([*map(self._poller.wait_s, behind), self._discovery.wait_s(state, wanted=not behind)])
 
     def _close(self, state: ReaderState) -> Step:
         next_ms = state.window_ms + self._settings.flush_ms

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.kinesis.api import Calls
-from pipeline.kinesis.errors import Gap, PassingError, ReadError
-from pipeline.kinesis.rate_limiter import Pace
+from pipeline.errors import Gap, ReadError
+from pipeline.kinesis.api import KinesisApi
+from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.windows import DAY_MS, iso
 
@@ -16,15 +17,15 @@ REFRESH_S = 300.0
 LEAST_MS = DAY_MS
 
 
-class Horizons:
+class Retention:
     """Retention of the streams of a job, as the job was built and as DescribeStreamSummary says from time to time.
 
     Kept for the life of a process: what a summary said must not be forgotten.
     """
 
-    def __init__(self, settings: ReadSettings, calls: Calls, pace: Pace, key: object) -> None:
+    def __init__(self, settings: ReadSettings, calls: KinesisApi, limiter: RateLimiter, key: object) -> None:
         self._streams = {stream.name: stream for stream in settings.streams}
-        self._calls, self._pace, self._key = calls, pace, key
+        self._calls, self._limiter, self._key = calls, limiter, key
         self._asked_s: dict[str, float] = {}
 
     def refresh_if_due(self) -> None:
@@ -32,15 +33,15 @@ class Horizons:
 
         Raises ReadError where a stream is gone or is another one of the same name.
         """
-        if self._pace.wait_s(self._key):
+        if self._limiter.wait_s(self._key):
             return
         try:
             for name in self._streams:
                 self._refresh(name)
         except PassingError as error:
-            self._pace.failed(self._key, error.throttled)
+            self._limiter.failed(self._key, error.throttled)
         else:
-            self._pace.succeeded(self._key, REFRESH_S)
+            self._limiter.succeeded(self._key, REFRESH_S)
 
     def check(self, cursor: Cursor, window_ms: int, now_ms: int | None = None) -> None:
         """Raise Gap if records that this cursor has not read yet have been dropped at `now_ms`.
@@ -60,7 +61,7 @@ class Horizons:
     def _is_kept(self, name: str, reached_ms: int, now_ms: int) -> bool:
         stream = self._streams[name]
         surely = max(stream.created_ms, reached_ms) >= now_ms - LEAST_MS
-        fresh = self._pace.clock() - self._asked_s.get(name, float('-inf')) < REFRESH_S
+        fresh = self._limiter.clock() - self._asked_s.get(name, float('-inf')) < REFRESH_S
         return stream.horizon_ms(now_ms) <= reached_ms and (surely or fresh)
 
     def _refresh(self, name: str) -> tuple[StreamInfo, int]:
@@ -71,5 +72,5 @@ class Horizons:
                             'was deleted and made again; start over with --start=earliest --start_over, or write to '
                             'another --output')
         self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
-        self._asked_s[name] = self._pace.clock()
+        self._asked_s[name] = self._limiter.clock()
         return self._streams[name], about.now_ms

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from pipeline.kinesis.api import Calls
+from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.client import connect
-from pipeline.kinesis.retention import Horizons
-from pipeline.kinesis.rate_limiter import PACE, Pace
 from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
+from pipeline.kinesis.rate_limiter import RATE_LIMITER, RateLimiter
+from pipeline.kinesis.retention import Retention
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
-from pipeline.kinesis.monitor import Vitals
 
 THREADS = 16
 
@@ -22,19 +22,19 @@ THREADS = 16
 class Shared:
     """The connection, kept pages, limits and threads of a process, and how its readers wait and tell the time."""
 
-    calls: Calls
+    calls: KinesisApi
     pages: ShardPages
-    pace: Pace
-    vitals: Vitals
+    limiter: RateLimiter
+    monitor: Monitor
     threads: Executor
     sleep: Callable[[float], None] = time.sleep
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    horizons: dict[object, Horizons] = dataclasses.field(default_factory=dict)
+    retention: dict[object, Retention] = dataclasses.field(default_factory=dict)
 
-    def horizons_of(self, settings: ReadSettings) -> Horizons:
+    def retention_of(self, settings: ReadSettings) -> Retention:
         """Give what is known of the retention of these streams."""
-        fresh = Horizons(settings, self.calls, self.pace, (settings.streams, 'horizons'))
-        return self.horizons.setdefault(settings.streams, fresh)
+        fresh = Retention(settings, self.calls, self.limiter, (settings.streams, 'retention'))
+        return self.retention.setdefault(settings.streams, fresh)
 
 
 @functools.lru_cache(maxsize=4)
@@ -42,7 +42,7 @@ def share(streams: tuple[StreamInfo, ...], endpoint_url: str | None, region: str
     """Give what readers of those streams share: the same for every DoFn and run of this process."""
     calls = connect(endpoint_url, region)
     pages = ShardPages(calls, streams, scope=(endpoint_url, region))
-    return Shared(calls, pages, PACE, Vitals(PACE), _threads())
+    return Shared(calls, pages, RATE_LIMITER, Monitor(RATE_LIMITER), _threads())
 
 
 @functools.cache

@@ -6,10 +6,18 @@ import sys
 from typing import Any, NoReturn
 
 from pipeline.options.beam_options import CREDENTIALS
-from pipeline.options.uris import certificates, endpoint_url, output_uri
 from pipeline.options.rename_file import CONVENTION_ONLY, read_rename
-from pipeline.options.streams import read_stream
-from pipeline.options.types import flush_interval, matching, one_of, plain, start_time, stop_time, whole_number
+from pipeline.options.types import (
+    flush_interval,
+    matching,
+    one_of,
+    plain,
+    read_stream,
+    start_time,
+    stop_time,
+    whole_number,
+)
+from pipeline.options.uris import certificates, endpoint_url, output_uri
 
 RUNNERS = ('DirectRunner', 'PrismRunner', 'FlinkRunner', 'DataflowRunner')
 USAGE = 'python -m pipeline --stream [LABEL=]NAME --output URI [OPTIONS]'

@@ -1,4 +1,4 @@
-"""Options that are not ours: those of Beam and its runners are checked by Beam's own parsers, the rest is refused."""
+"""Options of Beam and its runners: checked by Beam's own parsers, and looked up among arguments."""
 from __future__ import annotations
 
 import argparse
@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pipeline.options.types import Refused, plain
+from pipeline.errors import OptionRefused
+from pipeline.options.types import plain
 
 #: Beam takes these; we do not: credentials come by the AWS SDK's default chain.
 CREDENTIALS = ('--s3_access_key_id', '--s3_secret_access_key', '--s3_session_token')
@@ -31,7 +32,7 @@ FLINK = frozenset(f'--{name}' for name in FLINK_FLAGS + FLINK_NUMBERS + FLINK_TE
 
 
 def check_beam_options(args: Sequence[str], runner: str, ours: Sequence[str]) -> None:
-    """Raise Refused on the first of `args` that neither Beam nor the runner knows.
+    """Raise OptionRefused on the first of `args` that neither Beam nor the runner knows.
 
     `ours` are the names of our own options: a misspelt one is answered by the name that was meant.
     """
@@ -39,10 +40,10 @@ def check_beam_options(args: Sequence[str], runner: str, ours: Sequence[str]) ->
     try:
         _, unknown = parser.parse_known_args(list(args))
     except (ValueError, TypeError, AttributeError, AssertionError) as error:  # some of Beam's actions raise these
-        raise Refused(f"Beam's own options: {error}") from error
+        raise OptionRefused(f"Beam's own options: {error}") from error
     if unknown:
         known = {*ours, *_names(parser)} - {*CREDENTIALS}
-        raise Refused(_unknown(unknown[0], runner, sorted(known)))
+        raise OptionRefused(_unknown(unknown[0], runner, sorted(known)))
 
 
 def import_beam() -> None:
@@ -65,7 +66,7 @@ def _beam_parser(flink: bool) -> argparse.ArgumentParser:
 
     class Parser(_BeamArgumentParser):  # type: ignore[misc]
         def error(self, message: str) -> NoReturn:
-            raise Refused(plain(message))
+            raise OptionRefused(plain(message))
 
     parser = Parser(allow_abbrev=False, add_help=False)
     for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
@@ -96,3 +97,19 @@ def _unknown(arg: str, runner: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, 1, cutoff=0.75)
     name = name if name.isprintable() else repr(name)
     return f'{name}: no such option' + (f', did you mean {close[0]}?' if close else '')
+
+
+def given(args: Sequence[str], name: str) -> str | None:
+    """Find an option's value among arguments, '' for a bare one, None where it is absent; the last one counts.
+
+    >>> given(['--parallelism=2', '--streaming', '--parallelism', '4'], 'parallelism')
+    '4'
+    """
+    value = None
+    for place, arg in enumerate(args):
+        if arg == f'--{name}':
+            following = args[place + 1] if place + 1 < len(args) else ''
+            value = '' if following.startswith('--') else following
+        elif arg.startswith(f'--{name}='):
+            value = arg.partition('=')[2]
+    return value

@@ -3,15 +3,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.errors import OptionRefused
 from pipeline.options.arguments import ArgumentParser, argument_parser
 from pipeline.options.beam_options import check_beam_options, import_beam
-from pipeline.options.combinations import check_together
 from pipeline.options.rename_file import rules_of
-from pipeline.options.streams import Stream, check_streams
-from pipeline.options.types import Refused, shown
+from pipeline.options.types import Stream, check_streams, shown
 
 if TYPE_CHECKING:
     from transforms.parse import JsonFields
@@ -99,7 +99,7 @@ def parse_options(argv: Sequence[str]) -> Options:
     args, left = parser.parse_known_args(argv)
     try:
         return _options(parser, args, left)
-    except Refused as error:
+    except OptionRefused as error:
         parser.error(str(error))
 
 
@@ -130,8 +130,8 @@ def _built(args: argparse.Namespace, left: list[str]) -> Options:
 def _check_field(option: str, field: str, rules: Rules) -> None:
     renamed = rules.by_convention(field)
     if renamed != field and field not in rules.mapping.values():
-        raise Refused(f'--{option}: got {shown(field)}, must be a name that a field can have after renaming, such as '
-                      f'{shown(renamed)}')
+        raise OptionRefused(f'--{option}: got {shown(field)}, must be a name that a field can have after renaming, '
+                            f'such as {shown(renamed)}')
 
 
 def _aligned(moment: str | int | None, step_ms: int) -> str | int | None:
@@ -141,7 +141,7 @@ def _aligned(moment: str | int | None, step_ms: int) -> str | int | None:
 def _check_required(args: argparse.Namespace) -> None:
     missing = [f'--{name}' for name, value in (('stream', args.streams), ('output', args.output)) if not value]
     if missing:
-        raise Refused(f'{" and ".join(missing)}: must be given')
+        raise OptionRefused(f'{" and ".join(missing)}: must be given')
 
 
 def _runner(args: argparse.Namespace) -> str:
@@ -155,3 +155,54 @@ def _beam_args(args: argparse.Namespace, left: list[str]) -> Iterator[str]:
     for name in ('s3_endpoint_url', 's3_region_name', 's3_verify'):
         if getattr(args, name):
             yield f'--{name}={getattr(args, name)}'
+
+
+#: The folders of an output.
+KINDS = ('events', 'errors', 'backup', 'manifests')
+
+
+def check_together(args: argparse.Namespace) -> None:
+    """Raise OptionRefused on the first two options that contradict each other."""
+    for wrong, message in _combinations(args):
+        if wrong:
+            raise OptionRefused(message)
+
+
+def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
+    start, stop, times = args.start, args.stop, isinstance(args.start, int) and isinstance(args.stop, int)
+    outputs = [uri for uri in (args.output, args.errors_output, args.backup_output) if uri]
+    yield (times and start >= stop,
+           f'--start: got {_iso(start)}, must be before --stop, {_iso(stop)} (both aligned down to a window)')
+    yield (start == 'latest' and stop == 'now',
+           "--stop: got 'now', must be absent or a later time with --start latest, which begins now: nothing to read")
+    yield (args.start_over and start in (None, 'resume'),
+           f'--start_over: must go with --start earliest, latest or a time, got {_iso(start) if start else "none"}')
+    yield (args.new_layout and args.start_over,
+           '--new_layout: must not be given with --start_over, which begins with the new layout at once')
+    yield (args.new_layout and stop is not None and start not in (None, 'resume'),
+           f'--new_layout: must go with --start resume, got {_iso(start)}: only a resumed run has a layout before it')
+    yield (args.no_backup and bool(args.backup_output),
+           '--no_backup: must not be given with --backup_output')
+    yield (any(f'{uri}/'.startswith(f'{args.output}/{kind}/') for uri in outputs for kind in KINDS),
+           '--errors_output, --backup_output: must not lie in events/, errors/, backup/ or manifests/ of --output')
+    yield (args.runner == 'PrismRunner' and (args.readers or 1) > 1,
+           f"--readers: got '{args.readers}', must be 1 on PrismRunner, which closes windows too early with more")
+    yield (bool(args.s3_kms_key_id) and args.s3_sse != 'aws:kms',
+           f"--s3_kms_key_id: must go with --s3_sse aws:kms, got {args.s3_sse or 'none'}")
+    yield (bool(args.s3_sse) and not any(_is_s3(uri) for uri in outputs),
+           '--s3_sse: must go with an output on S3, s3://bucket/prefix: the files of a folder are not encrypted')
+    yield (args.s3_disable_ssl,
+           '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it')
+    yield (args.runner == 'DataflowRunner' and any(not _is_s3(uri) for uri in outputs),
+           "--output: must be s3://bucket/prefix on DataflowRunner, whose workers' folders are lost with them, and so "
+           'must --errors_output and --backup_output')
+
+
+def _iso(moment: str | int | None) -> str:
+    if not isinstance(moment, int):
+        return repr(moment)
+    return f'{datetime.datetime.fromtimestamp(moment // 1000, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}'
+
+
+def _is_s3(uri: str) -> bool:
+    return uri.startswith('s3://')

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.options.types import Refused, shown
+from pipeline.errors import OptionRefused
+from pipeline.options.types import shown
 
 if TYPE_CHECKING:
     from transforms.rules import Rules
@@ -43,7 +44,7 @@ def read_rename(path: str) -> RenameFile:
 
 
 def rules_of(rename: RenameFile) -> Rules:
-    """Turn a file into the rules that the transform takes; raise Refused where they clash.
+    """Turn a file into the rules that the transform takes; raise OptionRefused where they clash.
 
     The transform is imported here only, since Beam comes with it and takes a second.
     """
@@ -53,7 +54,7 @@ def rules_of(rename: RenameFile) -> Rules:
     try:
         return Rules(mapping=rename.mapping, convention=rename.convention)
     except ValueError as error:
-        raise Refused(f'--rename: {_refusal(rename.path, str(error))}') from error
+        raise OptionRefused(f'--rename: {_refusal(rename.path, str(error))}') from error
 
 
 def _refusal(path: str, reason: str) -> str:

@@ -1,40 +1,75 @@
-"""A planned run handed to its runner: on DirectRunner slice after slice, elsewhere as one pipeline."""
+"""Hand a planned run to its runner: on DirectRunner slice after slice, elsewhere as one pipeline."""
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
 
 from pipeline.commit.commit import CommitSettings
+from pipeline.commit.manifests import read_manifest
+from pipeline.errors import Incomplete, PipelineFailed
 from pipeline.job import Job, build_job
-from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.api import Calls
-from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.api import KinesisApi
+from pipeline.kinesis.positions import Cursor, cursor_at
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.slices import close_slice, open_slice
-from pipeline.write.layout import Layout
-from pipeline.commit.manifests import read_manifest
 from pipeline.options.options import Options
 from pipeline.run.outputs import outputs_of
 from pipeline.run.plan import Plan, now_of
 from pipeline.run.report import Report, sum_up
-from pipeline.runners.runners import readers_of, runs_here
+from pipeline.runners.failures import read_error_in, reason_of
+from pipeline.runners.flink_api import cause_of
+from pipeline.runners.runners import SERVICES, readers_of, runs_alone, runs_here, watched
 from pipeline.stores.base import Store
-from pipeline.run.submit import submit
 from pipeline.windows import align_down, iso
+from pipeline.write.layout import Layout
+
+
+def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) -> None:
+    """Run a pipeline to its end, or hand it over to a service where it goes on alone.
+
+    Raises PipelineFailed, FlinkError, ReadError where readers ended for good, and what the runner raises.
+    """
+    with watched(options, built):
+        try:
+            state = _run_to_end(options, pipeline)
+        except RuntimeError as error:  # so portable runners tell of any failure, with stack traces of two languages
+            lost = read_error_in(str(error))
+            if lost:
+                raise lost from error
+            if options.runner not in SERVICES or reason_of(error):
+                raise
+            raise PipelineFailed(f'the pipeline failed: {cause_of(str(error))}') from error
+    if state not in (PipelineState.DONE, None):
+        raise PipelineFailed(f'the pipeline ended as {state}')
+
+
+def _run_to_end(options: Options, pipeline: beam.Pipeline) -> str | None:
+    interrupted = signal.getsignal(signal.SIGINT)
+    result = pipeline.run.run()
+    signal.signal(signal.SIGINT, interrupted)  # Beam's own stops its job server
+    if runs_alone(options):
+        return None
+    try:
+        state: str | None = result.wait_until_finish()
+    except KeyboardInterrupt:
+        if options.runner == 'DataflowRunner':  # elsewhere the job ends with this process or by its watch
+            result.cancel()
+        raise
+    return state
+
 
 #: FnApiRunner keeps what it read in memory until its source ends, several times over: a longer range is read in slices.
 #: The peak with records of 1 MiB of noise is 0.8 GiB, and grows with this. A slice costs about half a second to set up.
 SLICE_BYTES = 64 << 20
 
 
-class Incomplete(Exception):
-    """Windows were left without a manifest."""
 
-
-def execute(options: Options, plan: Plan, calls: Calls, store: Store, built: PipelineOptions) -> None:
+def execute(options: Options, plan: Plan, calls: KinesisApi, store: Store, built: PipelineOptions) -> None:
     """Run the job from the start of the plan to its stop, or for ever. Raises Incomplete, and what `submit` raises."""
     if runs_here(options):
         _run_slices(options, plan, calls, store, built)
@@ -46,12 +81,13 @@ def execute(options: Options, plan: Plan, calls: Calls, store: Store, built: Pip
 def check_complete(report: Report, plan: Plan) -> None:
     """Raise Incomplete where windows have no manifest."""
     if report.missing:
-        again = '--start=resume' if plan.moves_anchor else f'--start={iso(plan.start_ms)} --stop={iso(plan.stop_ms)}'
+        again = ('--start=resume' if plan.moves_resume_point else
+                 f'--start={iso(plan.start_ms)} --stop={iso(plan.stop_ms)}')
         raise Incomplete(f'{report.missing} windows between {iso(report.start_ms)} and {iso(report.end_ms)} have no '
                          f'manifest, see the warnings; run again with {again}')
 
 
-def _run_slices(options: Options, plan: Plan, calls: Calls, store: Store, built: PipelineOptions) -> None:
+def _run_slices(options: Options, plan: Plan, calls: KinesisApi, store: Store, built: PipelineOptions) -> None:
     start_ms, cursors, since_ms = plan.start_ms, plan.cursors, plan.since_ms
     while plan.stop_ms < 0 or start_ms < plan.stop_ms:
         now_ms = now_of(calls, plan.streams)
@@ -91,5 +127,5 @@ def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
     layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
                     options.partition_time)
     commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
-                            plan.moves_anchor, options.moved)
+                            plan.moves_resume_point, options.moved)
     return Job(read, readers, options.rules, layout, stores, commit, options.json_fields)

@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipeline.commit.manifests import ResumePoint, manifests_between
+from pipeline.errors import RunRefused
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.commit.manifests import Anchor, manifests_between
 from pipeline.options.options import Options, Stream
 from pipeline.stores.base import Store
 from pipeline.windows import HOUR_MS, align_up, iso
@@ -16,9 +17,6 @@ LAYOUT_VERSION = 1
 TRANSFORMS_VERSION = 2
 Settings = dict[str, Any]
 
-
-class RunRefused(Exception):
-    """The run cannot begin: one line that says what is in the way and what to do."""
 
 
 def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
@@ -35,20 +33,20 @@ def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
                     'json_fields': list(options.json_fields.names)}}
 
 
-def check_resume(anchor: Anchor, settings: Settings, new_layout: bool) -> int | None:
+def check_resume(resume_point: ResumePoint, settings: Settings, new_layout: bool) -> int | None:
     """Compare the placement with that of resume.json.
 
     Return None if they agree, else the full hour (epoch ms) from which `--new_layout` takes the new one. Raise
     RunRefused if it was not given, and for a stream that was deleted and made again.
     """
-    check_made_again(anchor, settings)
-    before, now = anchor.settings['placement'], settings['placement']
+    check_made_again(resume_point, settings)
+    before, now = resume_point.settings['placement'], settings['placement']
     if before == now:
         return None
     if not new_layout:
         raise RunRefused(f'{", ".join(_differences(before, now))}: resume.json goes on with the former; keep to it, or '
                          'give --new_layout to change from the next full hour on')
-    return align_up(anchor.end_ms, HOUR_MS)
+    return align_up(resume_point.end_ms, HOUR_MS)
 
 
 def made_again(before: Settings, now: Settings) -> list[str]:
@@ -58,29 +56,30 @@ def made_again(before: Settings, now: Settings) -> list[str]:
             if name in known and known[name]['created_ms'] != stream['created_ms']]
 
 
-def check_made_again(anchor: Anchor, settings: Settings) -> None:
+def check_made_again(resume_point: ResumePoint, settings: Settings) -> None:
     """Raise RunRefused if a stream is not the one that resume.json goes on in, but a new one of the same name."""
-    for name in made_again(anchor.settings, settings):
-        then, now = (some['placement']['streams'][name]['created_ms'] for some in (anchor.settings, settings))
+    for name in made_again(resume_point.settings, settings):
+        then, now = (some['placement']['streams'][name]['created_ms'] for some in (resume_point.settings, settings))
         raise RunRefused(
             f'--stream {name}: was created at {iso(now)}, but resume.json goes on in one created at {iso(then)}: its '
             'positions mean nothing here; start over with --start=earliest --start_over, or write to another --output')
 
 
-def check_replay(store: Store, anchor: Anchor, start_ms: int, end_ms: int, settings: Settings, replace: bool) -> None:
+def check_replay(store: Store, resume_point: ResumePoint, start_ms: int, end_ms: int, settings: Settings,
+                 replace: bool) -> None:
     """Raise RunRefused if a bounded run would leave windows in the way of the job that resume.json belongs to.
 
     A replay with another placement (other streams, another layout) may only write windows again: all of them before
     resume.json, and without `--replace` all of them committed.
     """
-    check_made_again(anchor, settings)
-    before, now = anchor.settings['placement'], settings['placement']
+    check_made_again(resume_point, settings)
+    before, now = resume_point.settings['placement'], settings['placement']
     if before == now:
         return
     differing = ', '.join(_differences(before, now))
-    if end_ms > anchor.end_ms:
-        raise RunRefused(f'{differing}: resume.json goes on at {iso(anchor.end_ms)} with the former, and windows of '
-                         'this run would be in its way; keep to it, or write to another --output')
+    if end_ms > resume_point.end_ms:
+        raise RunRefused(f'{differing}: resume.json goes on at {iso(resume_point.end_ms)} with the former, and windows '
+                         'of this run would be in its way; keep to it, or write to another --output')
     committed = manifests_between(store, start_ms, end_ms)
     if not replace and sum(manifest['end_ms'] - manifest['window_ms'] for manifest in committed) < end_ms - start_ms:
         raise RunRefused(f'{differing}: resume.json goes on with the former, and not every window from '
@@ -102,10 +101,10 @@ def check_lost(last: dict[str, Any] | None, settings: Settings, start: str | int
                          f'none is missing: --start={end}, if none is')
 
 
-def begun_with(anchor: Anchor, settings: Settings) -> Anchor:
+def begun_with(resume_point: ResumePoint, settings: Settings) -> ResumePoint:
     """Give resume.json for a run of these settings that goes on from it: its streams stay those of its positions."""
-    placement = {**settings['placement'], 'streams': anchor.settings['placement']['streams']}
-    return dataclasses.replace(anchor, settings={**settings, 'placement': placement})
+    placement = {**settings['placement'], 'streams': resume_point.settings['placement']['streams']}
+    return dataclasses.replace(resume_point, settings={**settings, 'placement': placement})
 
 
 def check_rewrite(store: Store, start_ms: int, end_ms: int, settings: Settings, options: Options) -> None:

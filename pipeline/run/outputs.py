@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from pipeline.errors import RunRefused, StoreError
 from pipeline.options.options import Options
 from pipeline.paths import RESUME
+from pipeline.stores.base import FolderStore, Store
 from pipeline.stores.s3 import S3Store
-from pipeline.run.guard import RunRefused
-from pipeline.stores.base import FolderStore, Store, StoreError
 
 #: In a place that was moved: the output whose errors or backups are there.
 OWNER = '.written-by'

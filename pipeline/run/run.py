@@ -6,22 +6,23 @@ import dataclasses
 import time
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError, NoRegionError
+from botocore.exceptions import BotoCoreError
 
-from pipeline.options.beam_args import given
-from pipeline.run.execute import check_complete, execute
-from pipeline.kinesis.client import connect, default_region
-from pipeline.kinesis.errors import Gap, ReadError
-from pipeline.commit.orphans import remove_leftovers
-from pipeline.commit.manifests import ManifestError, write_anchor
+from pipeline.aws import default_region
+from pipeline.commit.manifests import write_resume_point
+from pipeline.commit.orphans import remove_orphans
+from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
+from pipeline.kinesis.client import connect
+from pipeline.options.beam_options import given
 from pipeline.options.options import Options
+from pipeline.progress import PROGRESS, ProgressLine
+from pipeline.run.execute import check_complete, execute
+from pipeline.run.guard import former_layout
 from pipeline.run.outputs import check_outputs, outputs_of
 from pipeline.run.plan import Plan, make_plan
-from pipeline.progress import PROGRESS, ProgressLine
 from pipeline.run.report import sum_up
 from pipeline.runners.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
-from pipeline.run.guard import RunRefused, former_layout
-from pipeline.stores.base import Store, StoreError
+from pipeline.stores.base import Store
 from pipeline.windows import align_down, iso
 
 
@@ -48,7 +49,7 @@ def run(options: Options) -> Iterator[str]:
         yield f'nothing to do yet: reading goes on at {iso(plan.start_ms)}, and --stop is {iso(plan.stop_ms)}'
         return
     check_runner(options, built)
-    PROGRESS.replays = not plan.moves_anchor
+    PROGRESS.replays = not plan.moves_resume_point
     if not runs_dry(built):
         yield from _prepare(options, plan, store)
     yield f'reading from {iso(plan.start_ms)} to {iso(plan.stop_ms) if plan.stop_ms >= 0 else "the tip, until ended"}'
@@ -59,7 +60,7 @@ def run(options: Options) -> Iterator[str]:
         with ProgressLine():
             execute(options, plan, calls, store, built)
     except Gap:
-        if options.on_gap == 'fail' or not plan.moves_anchor:
+        if options.on_gap == 'fail' or not plan.moves_resume_point:
             raise
         yield 'retention ran ahead of reading: going on after what is lost'
         yield from run(dataclasses.replace(options, start='resume', start_over=False))
@@ -83,26 +84,24 @@ def _refusing() -> Iterator[None]:
     """Turn what goes wrong before anything is written into a refusal."""
     try:
         yield
-    except NoRegionError:
-        raise
     except (BotoCoreError, ManifestError, ReadError, StoreError) as error:
         raise RunRefused(str(error)) from error
 
 
 def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:
     """Remove what a run with other settings left half done, then note in resume.json whose objects there will be."""
-    if plan.leftovers:
+    if plan.orphan_range:
         if given(options.beam_args, 'savepoint_path'):
             raise RunRefused('--savepoint_path: must not be given where settings changed: what is in it was made with '
                              'the former ones; --start=resume without it goes on with these')
         stores = outputs_of(options)
         if not options.backup:
             del stores['backup']  # it would not be written again
-        removed = remove_leftovers(store, stores, *plan.leftovers)
+        removed = remove_orphans(store, stores, *plan.orphan_range)
         if removed:
             yield f'removed {removed:,} objects that a run with other settings had begun'
-    if plan.anchor:
-        write_anchor(store, plan.anchor)
+    if plan.resume_point:
+        write_resume_point(store, plan.resume_point)
 
 
 def _former(options: Options, plan: Plan) -> Iterator[str]:

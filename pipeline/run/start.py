@@ -5,16 +5,16 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.kinesis.accounts import cursor_at
-from pipeline.kinesis.api import Calls
-from pipeline.kinesis.retention import LEAST_MS
+from pipeline.commit.manifests import ResumePoint, manifests_between
+from pipeline.errors import RunRefused
+from pipeline.kinesis.api import KinesisApi
+from pipeline.kinesis.calls import ask
 from pipeline.kinesis.fetch import MARGIN_MS
-from pipeline.kinesis.patience import patiently
-from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.positions import Cursor, cursor_at
+from pipeline.kinesis.retention import LEAST_MS
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.commit.manifests import Anchor, manifests_between
 from pipeline.options.options import Options
-from pipeline.run.guard import RunRefused, Settings, made_again
+from pipeline.run.guard import Settings, made_again
 from pipeline.stores.base import Store
 from pipeline.windows import align_down, align_up, iso
 
@@ -32,36 +32,37 @@ class Start(NamedTuple):
     anew: bool = True
 
 
-def resumed(anchor: Anchor, options: Options, streams: Sequence[StreamInfo], calls: Calls, now_ms: int) -> Start:
+def resumed(resume_point: ResumePoint, options: Options, streams: Sequence[StreamInfo], calls: KinesisApi,
+            now_ms: int) -> Start:
     """Go on from resume.json. Raises RunRefused where a stream no longer holds what comes next."""
-    gaps = [stream for stream in streams if stream.horizon_ms(now_ms) > anchor.end_ms]
+    gaps = [stream for stream in streams if stream.horizon_ms(now_ms) > resume_point.end_ms]
     # Retention that was raised brings back nothing: the least there can be is what is surely kept.
     gaps = gaps or [dataclasses.replace(stream, retention_ms=LEAST_MS) for stream in streams
-                    if anchor.end_ms < now_ms - LEAST_MS and _has_lost(stream, anchor, calls, now_ms)]
+                    if resume_point.end_ms < now_ms - LEAST_MS and _has_lost(stream, resume_point, calls, now_ms)]
     if gaps:
-        return _after_gap('--start=resume', anchor.end_ms, options, gaps, now_ms)
+        return _after_gap('--start=resume', resume_point.end_ms, options, gaps, now_ms)
     names = {stream.name for stream in streams}
-    known = [cursor_at(key, position) for key, position in sorted(anchor.positions.items())]
-    added = [stream for stream in streams if stream.name not in anchor.settings['placement']['streams']]
-    cursors = (*(cursor for cursor in known if cursor.stream in names), *_beginnings(calls, added, anchor.end_ms))
-    note = '; '.join(f'stream {stream.name} is new: read from {iso(anchor.end_ms)} on' for stream in added)
-    return Start(anchor.end_ms, anchor.since_ms, cursors, note, anew=False)
+    known = [cursor_at(key, position) for key, position in sorted(resume_point.positions.items())]
+    added = [stream for stream in streams if stream.name not in resume_point.settings['placement']['streams']]
+    cursors = (*(cursor for cursor in known if cursor.stream in names), *_beginnings(calls, added, resume_point.end_ms))
+    note = '; '.join(f'stream {stream.name} is new: read from {iso(resume_point.end_ms)} on' for stream in added)
+    return Start(resume_point.end_ms, resume_point.since_ms, cursors, note, anew=False)
 
 
-def _has_lost(stream: StreamInfo, anchor: Anchor, calls: Calls, now_ms: int) -> bool:
+def _has_lost(stream: StreamInfo, resume_point: ResumePoint, calls: KinesisApi, now_ms: int) -> bool:
     """Tell whether the last record that was read is gone, though the retention of now says that it is kept."""
-    cursors = [cursor_at(key, position) for key, position in anchor.positions.items()]
+    cursors = [cursor_at(key, position) for key, position in resume_point.positions.items()]
     read = [cursor for cursor in cursors if cursor.stream == stream.name and cursor.sequence]
     last = max(read, key=lambda cursor: cursor.arrival_ms, default=None)
     if last is None or last.arrival_ms < stream.horizon_ms(now_ms):
         return False
-    return not patiently(lambda address: calls.holds(address, last.shard, last.sequence), stream.address)
+    return not ask(lambda address: calls.holds(address, last.shard, last.sequence), stream.address)
 
 
-def _beginnings(calls: Calls, streams: Sequence[StreamInfo], start_ms: int) -> Iterator[Cursor]:
+def _beginnings(calls: KinesisApi, streams: Sequence[StreamInfo], start_ms: int) -> Iterator[Cursor]:
     """Give the cursors of streams that were added: unlike shards that are new, theirs hold what arrived before."""
     for stream in streams:
-        shards, _ = patiently(calls.list_shards, stream.address)
+        shards, _ = ask(calls.list_shards, stream.address)
         yield from (Cursor(stream.name, shard.shard, since_ms=start_ms) for shard in shards)
 
 

@@ -6,11 +6,7 @@ import re
 import grpc
 from botocore.exceptions import BotoCoreError
 
-from pipeline.write.chunks import OverlapError
-from pipeline.runners.flink_api import FlinkError
-from pipeline.kinesis.errors import Gap, ReadError
-from pipeline.commit.manifests import ManifestError
-from pipeline.stores.base import StoreError
+from pipeline.errors import FlinkError, Gap, ManifestError, OverlapError, ReadError, StoreError
 
 #: Errors whose message is one line for an operator. Any other is a bug, and its traceback is worth seeing.
 PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, StoreError)

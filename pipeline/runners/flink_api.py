@@ -8,6 +8,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pipeline.errors import FlinkError
+
 TIMEOUT_S = 10
 ENDED = frozenset({'CANCELED', 'FAILED', 'FINISHED'})
 #: Flink shows a counter of Beam as <operator>.<namespace>_<name>; readers count under this one from their first call.
@@ -16,9 +18,6 @@ READERS = '.kinesis_'
 STORAGE = ('execution.checkpointing.dir', 'state.checkpoints.dir')
 CAUSE_CHARS = 300
 
-
-class FlinkError(Exception):
-    """The cluster does not do what was asked: one line that says what, and what to do."""
 
 
 class JobState(NamedTuple):

@@ -1,8 +1,8 @@
 """The options of Flink without which the job could lose data there, and those that it must not be given."""
 from __future__ import annotations
 
-from pipeline.options.beam_args import given
-from pipeline.run.guard import RunRefused
+from pipeline.errors import RunRefused
+from pipeline.options.beam_options import given
 
 #: Without checkpoints Flink ends its sources at once; a bundle open across one would lose the readers in silence.
 SAFE = {

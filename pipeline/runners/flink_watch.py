@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from pipeline.errors import FlinkError, ReadError
 from pipeline.runners.failures import read_error_in
-from pipeline.runners.flink_api import FlinkError, FlinkMaster, JobState, cause_of
-from pipeline.kinesis.errors import ReadError
+from pipeline.runners.flink_api import FlinkMaster, JobState, cause_of
 
 LOOK_S = 5.0
 #: A warning comes within a minute; a reader's first call takes seconds, and Flink shows it up to ten seconds later.

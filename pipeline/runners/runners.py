@@ -18,12 +18,12 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
-from pipeline.options.beam_args import given
+from pipeline.errors import RunRefused
+from pipeline.options.beam_options import given
+from pipeline.options.options import Options
 from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_options import flink_options
 from pipeline.runners.flink_watch import watching
-from pipeline.options.options import Options
-from pipeline.run.guard import RunRefused
 
 READERS_PER_WORKER = 4
 SERVICES = ('FlinkRunner', 'DataflowRunner')

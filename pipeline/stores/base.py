@@ -12,12 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from pipeline.errors import StoreError
+
 #: A store is asked under this name whether it takes a put; readers of a lake pass over names that begin with a dot.
 PROBE = '.write-check'
 
-
-class StoreError(Exception):
-    """A store refused for good: one line that names the call, the place and what to do."""
 
 
 class Store(Protocol):

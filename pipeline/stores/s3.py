@@ -1,4 +1,4 @@
-"""A prefix of an S3 bucket. Calls are made again while S3 fails for now, and errors say what to do."""
+"""A prefix of an S3 bucket. KinesisApi are made again while S3 fails for now, and errors say what to do."""
 from __future__ import annotations
 
 import contextlib
@@ -11,11 +11,42 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from pipeline.aws import SDK_ERRORS, code_of
-from pipeline.stores.s3_calls import CREDENTIALS, give_up, patiently
-from pipeline.stores.base import PROBE, StoreError
+from pipeline import aws
+from pipeline.aws import (
+    NETWORK,
+    SDK_ERRORS,
+    RenewedClient,
+    code_of,
+    is_of_credentials,
+    name_of,
+    reason_of,
+    status_of,
+)
+from pipeline.errors import StoreError
+from pipeline.stores.base import PROBE
 
 T = TypeVar('T')
+
+PASSING_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504})
+PASSING_CODES = frozenset({
+    'BadDigest', 'RequestTimeout', 'RequestLimitExceeded', 'SlowDown', 'Throttling', 'ThrottlingException',
+    'XAmzContentChecksumMismatch'})
+ADVICE = {
+    'AuthorizationHeaderMalformed': 'the bucket is in another region, give --s3_region_name',
+    'ExpiredToken': 'renew the credentials that the AWS SDK finds',
+    'IllegalLocationConstraintException': 'the bucket is in another region, give --s3_region_name',
+    'InvalidAccessKeyId': 'check the credentials that the AWS SDK finds',
+    'NoSuchBucket': 'create the bucket, or correct the option that names it',
+    'PermanentRedirect': 'the bucket is in another region, give --s3_region_name',
+    'RequestTimeTooSkewed': 'set the clock of this machine',
+    'SignatureDoesNotMatch': 'check the credentials that the AWS SDK finds'}
+#: By call: what to grant. S3 denies a read of what is not there to whoever may not list the bucket.
+GRANTS = {
+    'DeleteObject': 's3:DeleteObject below the prefix: something has to be removed, such as an object that only an '
+                    'earlier manifest lists, or the manifest of a window that is no longer complete',
+    'GetObject': 's3:ListBucket on the bucket and s3:GetObject below the prefix',
+    'ListObjectsV2': 's3:ListBucket on the bucket',
+    'PutObject': 's3:PutObject below the prefix; if a policy demands encryption, give --s3_sse'}
 
 #: No object has this ETag: a put under the condition that it has writes nothing, but is refused to whoever may not put.
 NO_ETAG = '"00000000000000000000000000000000"'
@@ -47,14 +78,14 @@ class S3Store:
         return self._call('GetObject', path, self._read)
 
     def delete(self, path: str) -> None:
-        self._call('DeleteObject', path, lambda key: self._client.delete_object(Bucket=self.bucket, Key=key))
+        self._call('DeleteObject', path, lambda client, key: client.delete_object(Bucket=self.bucket, Key=key))
 
     def list(self, prefix: str) -> Iterator[str]:
         token: dict[str, str] = {}
         while True:
             page = self._call('ListObjectsV2', prefix, functools.partial(self._page, token))
             for item in page.get('Contents', ()):
-                yield item['Key'][len(self._key('')):]
+                yield item['Key'][len(self.prefix) + 1 if self.prefix else 0:]
             if not page.get('IsTruncated'):
                 return
             token = {'ContinuationToken': page['NextContinuationToken']}
@@ -64,57 +95,66 @@ class S3Store:
             with contextlib.suppress(StoreError):  # an empty object that may not be removed does no harm
                 self.delete(PROBE)
 
-    def _puts(self, key: str) -> bool:
+    def _puts(self, client: Any, key: str) -> bool:
         """Return whether a put was carried out whose condition is never met: some other S3 do not look at it."""
         try:
-            self._put(key, Body=b'', IfMatch=NO_ETAG)
+            self._put(client, key, Body=b'', IfMatch=NO_ETAG)
         except ClientError as error:
             if code_of(error) not in UNMET:
                 raise
             return False
         return True
 
-    def _put(self, key: str, **more: Any) -> None:
+    def _put(self, client: Any, key: str, **more: Any) -> None:
         encryption = {'ServerSideEncryption': self.sse, 'SSEKMSKeyId': self.kms_key_id}
         more.update((name, value) for name, value in encryption.items() if value)
-        self._client.put_object(Bucket=self.bucket, Key=key, **more)
+        client.put_object(Bucket=self.bucket, Key=key, **more)
 
-    def _read(self, key: str) -> bytes | None:
+    def _read(self, client: Any, key: str) -> bytes | None:
         try:
-            body: bytes = self._client.get_object(Bucket=self.bucket, Key=key)['Body'].read()
+            body: bytes = client.get_object(Bucket=self.bucket, Key=key)['Body'].read()
         except ClientError as error:
             if error.response['Error']['Code'] == 'NoSuchKey':
                 return None
             raise
         return body
 
-    def _page(self, token: dict[str, str], key: str) -> Any:
-        return self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, **token)
+    def _page(self, token: dict[str, str], client: Any, key: str) -> Any:
+        return client.list_objects_v2(Bucket=self.bucket, Prefix=key, **token)
 
-    def _call(self, name: str, path: str, call: Callable[[str], T]) -> T:
-        key = self._key(path)
-        where = f's3://{self.bucket}/{key}'
-        what = f'S3 {name} on {where}'
+    def _call(self, name: str, path: str, method: Callable[[Any, str], T]) -> T:
+        key = f'{self.prefix}/{path}' if self.prefix else path
+        where, client = f's3://{self.bucket}/{key}', _s3_client(self.endpoint_url, self.region, self.verify)
         try:
-            try:
-                return patiently(what, lambda: call(key))
-            except ClientError as error:
-                if code_of(error) not in CREDENTIALS:
-                    raise
-            _s3_client.cache_clear()
-            return patiently(what, lambda: call(key))
+            return aws.retry(lambda: client.call(lambda opened: method(opened, key)), f'S3 {name} on {where}', passes,
+                             failed=_count_retry)
         except SDK_ERRORS as error:
-            give_up(name, where, error)
-
-    def _key(self, path: str) -> str:
-        return f'{self.prefix}/{path}' if self.prefix else path
-
-    @property
-    def _client(self) -> Any:
-        return _s3_client(self.endpoint_url, self.region, self.verify)
+            raise _store_error(name, where, error) from None
 
 
 @functools.lru_cache(maxsize=8)
-def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> Any:
-    return boto3.session.Session().client('s3', endpoint_url=endpoint_url, region_name=region, verify=verify,
-                                          config=CONFIG)
+def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> RenewedClient:
+    return RenewedClient(lambda: boto3.session.Session().client(
+        's3', endpoint_url=endpoint_url, region_name=region, verify=verify, config=CONFIG))
+
+
+def _count_retry() -> None:
+    from apache_beam.metrics import Metrics  # a second that only those pay who run in Beam already
+    Metrics.counter('s3', 'retries').inc()
+
+
+def passes(error: Exception) -> bool:
+    """Return whether the same call is worth making again a little later."""
+    if isinstance(error, ClientError) and not is_of_credentials(error):
+        return status_of(error) in PASSING_STATUS or code_of(error) in PASSING_CODES
+    return aws.passes(error)
+
+
+def _store_error(name: str, where: str, error: Exception) -> StoreError:
+    """Return the error for a call, `PutObject`, that did not pass."""
+    what, code = f'S3 {name} on {where}', code_of(error)
+    if passes(error):
+        return StoreError(f'{what} goes on failing with {name_of(error)}, tried for {aws.PATIENCE_S:.0f} s: '
+                          f'{reason_of(error, NETWORK)}; what is committed stays, go on with --start=resume')
+    advice = f'grant {GRANTS[name]}' if code == 'AccessDenied' else ADVICE.get(code, '')
+    return StoreError(f'{what} failed with {name_of(error)}: {reason_of(error, advice)}')

@@ -8,8 +8,8 @@ import apache_beam as beam
 import orjson
 from apache_beam.metrics import Metrics
 
-from pipeline.write.chunks import join_chunks
 from pipeline.stores.base import Store
+from pipeline.write.chunks import join_chunks
 
 LEVEL = 6
 

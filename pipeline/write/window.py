@@ -1,39 +1,99 @@
-"""WindowByHour: lines of a bundle gathered by object, then windowed as chunks.
-
-An event an element through WindowInto and GroupByKey costs several times its parsing; chunks cost about nothing.
-"""
+"""WindowByHour: lines of a bundle gathered by object, then windowed as chunks."""
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import orjson
-from apache_beam.transforms.window import FixedWindows, GlobalWindow, WindowedValue
+from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue, WindowedValue
 
-from pipeline.write.buckets import Buckets
-from pipeline.gc_tuning import calm_collector
+from pipeline.gc_tuning import tune_gc
 from pipeline.kinesis.assign import Batch
-from pipeline.write.layout import Layout
 from pipeline.windows import timestamp_of
+from pipeline.write.chunks import Position, encode_chunk, encode_loose_chunk
+from pipeline.write.layout import Layout
 from transforms import Failure, Origin, Record, encode_event, encode_failure, encode_raw
 from transforms.batching import failures_of
 from transforms.limits import line_budget, malformed
 
+#: A chunk crosses the shuffle whole, so it stays small; the sum bounds what one bundle holds.
+CHUNK_BYTES = 4 << 20
+BUNDLE_BYTES = 32 << 20
+
+
+@dataclasses.dataclass
+class LineBuffer:
+    """Lines of one shard for one object, and the place in the stream of the first and the last, or of each if loose."""
+
+    first: tuple[Origin, int]
+    last: tuple[Origin, int]
+    lines: list[bytes]
+    size: int = 0
+    places: list[tuple[Origin, int]] = dataclasses.field(default_factory=list)
+
+
+class LineBuffers:
+    """Lines by object and shard, and counts by flush window, of one bundle.
+
+    Lines of a shard come in stream order, unless `loose`.
+    """
+
+    def __init__(self, loose: bool = False) -> None:
+        self._loose = loose
+        self.counts: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._buckets: dict[tuple[str, str, str], LineBuffer] = {}
+        self._size = 0
+
+    def add(self, path: str, origin: Origin, index: int, line: bytes) -> Iterable[TimestampedValue]:
+        """Add a line (without its newline); gives chunks that are full."""
+        key = path, origin.stream, origin.shard
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = LineBuffer((origin, index), (origin, index), [])
+        bucket.last = origin, index
+        if self._loose:
+            bucket.places.append(bucket.last)
+        bucket.lines.append(line)
+        bucket.size += len(line)
+        self._size += len(line)
+        if bucket.size >= CHUNK_BYTES:
+            return (self._take(key),)
+        return self.flush() if self._size >= BUNDLE_BYTES else ()
+
+    def flush(self) -> Iterator[TimestampedValue]:
+        """Give every chunk that is left."""
+        for key in list(self._buckets):
+            yield self._take(key)
+
+    def _take(self, key: tuple[str, str, str]) -> TimestampedValue:
+        bucket = self._buckets.pop(key)
+        self._size -= bucket.size
+        if self._loose:
+            chunk = encode_loose_chunk([_position(*place) for place in bucket.places], bucket.lines)
+        else:
+            chunk = encode_chunk(_position(*bucket.first), _position(*bucket.last), bucket.lines)
+        return TimestampedValue((key[0].encode(), chunk), timestamp_of(bucket.first[0].window_ms))
+
+
+def _position(origin: Origin, index: int) -> Position:
+    return Position(origin.stream, origin.shard, int(origin.sequence), origin.sub_sequence, index)
+
+
 KeyedChunk = tuple[bytes, bytes]
 
 
-class _Bucketing(beam.DoFn):  # type: ignore[misc]
+class _Window(beam.DoFn):  # type: ignore[misc]
     loose = False
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
     def setup(self) -> None:
-        calm_collector()
+        tune_gc()
 
     def start_bundle(self) -> None:
-        self._buckets = Buckets(self.loose)
+        self._buckets = LineBuffers(self.loose)
 
     def finish_bundle(self) -> Iterator[Any]:
         for keyed in self._buckets.flush():
@@ -43,7 +103,7 @@ class _Bucketing(beam.DoFn):  # type: ignore[misc]
             yield beam.pvalue.TaggedOutput('ledger', WindowedValue(row, timestamp_of(window_ms), [GlobalWindow()]))
 
 
-class _BucketEvents(_Bucketing):
+class _WindowEvents(_Window):
     def process(self, element: Record) -> Iterator[Any]:
         yield from self._add(element)
 
@@ -87,7 +147,7 @@ def count_record(counts: collections.Counter[str], record: Record, refused: int)
     counts['fragments'] += record.broken
 
 
-class _BucketFailures(_Bucketing):
+class _WindowFailures(_Window):
     loose = True  # those of one stage come after those of another
 
     def process(self, element: Failure) -> Iterator[KeyedChunk]:
@@ -96,7 +156,7 @@ class _BucketFailures(_Bucketing):
         yield from self._buckets.add(path, element.origin, element.index, encode_failure(element))
 
 
-class _BucketBackup(_Bucketing):
+class _WindowBackup(_Window):
     def process(self, element: Batch) -> Iterator[KeyedChunk]:
         self._buckets.counts[element.window_ms]['backup'] += len(element.records)
         for raw in element.records:
@@ -119,16 +179,16 @@ class WindowByHour(beam.PTransform):  # type: ignore[misc]
     what: str = 'events'
 
     def expand(self, pcoll: beam.PCollection) -> Any:
-        bucketing = {'events': _BucketEvents, 'errors': _BucketFailures, 'backup': _BucketBackup}[self.what]
-        bucketed = pcoll | 'Bucket' >> beam.ParDo(bucketing(self.layout)).with_outputs(
+        bucketing = {'events': _WindowEvents, 'errors': _WindowFailures, 'backup': _WindowBackup}[self.what]
+        bucketed = pcoll | 'LineBuffer' >> beam.ParDo(bucketing(self.layout)).with_outputs(
             'ledger', 'malformed', main='chunks')
         chunks = bucketed.chunks | 'Typed' >> beam.Map(_same).with_output_types(tuple[bytes, bytes])
-        return Bucketed(chunks | 'Window' >> beam.WindowInto(FixedWindows(self.flush_ms / 1000)), bucketed.ledger,
+        return Windowed(chunks | 'Window' >> beam.WindowInto(FixedWindows(self.flush_ms / 1000)), bucketed.ledger,
                         bucketed.malformed)
 
 
 @dataclasses.dataclass(frozen=True)
-class Bucketed:
+class Windowed:
     """What WindowByHour gives."""
 
     chunks: beam.PCollection

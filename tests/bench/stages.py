@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from pipeline.kinesis.api import Calls
-from pipeline.kinesis.client import connect
+from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.assign import Batch
-from pipeline.kinesis.deaggregate import portions, unpack_batch
-from pipeline.write.layout import Layout
+from pipeline.kinesis.client import connect
+from pipeline.kinesis.deaggregate import deaggregate_batch, portions
 from pipeline.local.servers import REGION, demo_environment
+from pipeline.write.layout import Layout
 from pipeline.write.objects import LEVEL
 from tests.bench.emulators import Emulators
 from tests.bench.process import cpu_of_python
@@ -24,7 +24,7 @@ from transforms.limits import Limits
 
 PORTION = 20
 #: As pipeline.main begins.
-START = 'from pipeline.gc_tuning import relax_collector; relax_collector(); import pipeline.run.run'
+START = 'from pipeline.gc_tuning import relax_gc; relax_gc(); import pipeline.run.run'
 LAYOUT, ORIGIN = Layout(), Origin('bench', 'shardId-000000000000', '1', arrival_ms=1_655_773_200_000)
 
 
@@ -35,7 +35,7 @@ def stage_rows(aws: Emulators, stream: str, made: list[bytes], whole_s: float) -
         calls = connect(aws.endpoint, REGION)
     took['read: GetRecords over HTTP'], batches = _timed(lambda: list(_read(calls, stream)))
     took['unpack: an origin and an envelope a record'], _ = _timed(lambda: [
-        unpack_batch(portion, {stream: ''}) for batch in batches for portion in portions(batch)])
+        deaggregate_batch(portion, {stream: ''}) for batch in batches for portion in portions(batch)])
     took.update(_kernel(made))
     events = [rename_fields(flatten_event(parse_event(document)))
               for data in made for document in split_record(data).documents]
@@ -71,7 +71,7 @@ def _path(event: dict[str, Any], name: str) -> str:
     return LAYOUT.event(event, {}, ORIGIN, LAYOUT.hour_of(event, {}, ORIGIN), name)
 
 
-def _read(calls: Calls, stream: str) -> Iterator[Batch]:
+def _read(calls: KinesisApi, stream: str) -> Iterator[Batch]:
     for shard in calls.list_shards(stream)[0]:
         iterator: str | None = calls.iterator(stream, shard.shard, '', 0)
         while iterator:

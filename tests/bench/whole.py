@@ -10,12 +10,12 @@ import apache_beam as beam
 from pipeline.commit.commit import CommitSettings
 from pipeline.job import Job, build_job
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
-from pipeline.write.layout import Layout
 from pipeline.options.options import parse_options
 from pipeline.paths import manifest_path
 from pipeline.runners.runners import beam_options
 from pipeline.stores.base import MemoryStore
 from pipeline.windows import HOUR_MS
+from pipeline.write.layout import Layout
 from tests.bench.stub import BEGAN_MS, StubCalls, in_place_of_kinesis
 from transforms import CONVENTION
 
@@ -68,7 +68,7 @@ def _pipeline(number: int, runner: str, backup: bool, stop_ms: int) -> beam.Pipe
     stream = StreamInfo('bench', 'bench', '', BEGAN_MS, 24 * HOUR_MS)
     read = ReadSettings((stream,), BEGAN_MS, stop_ms, FLUSH_MS, options.flush_bytes, options.slack_ms, BEGAN_MS,
                         endpoint_url=f'memory:{number}', run_id=f'bench-{number}')
-    commit = CommitSettings(store, dict.fromkeys(KINDS, store), FLUSH_MS, {}, options.backup, moves_anchor=False)
+    commit = CommitSettings(store, dict.fromkeys(KINDS, store), FLUSH_MS, {}, options.backup, moves_resume_point=False)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, Job(read, 1, CONVENTION, Layout(), dict.fromkeys(KINDS, store), commit))
     return pipeline

@@ -6,10 +6,11 @@ import pytest
 
 from pipeline.commit.commit import CommitSettings, commit_window, withdraw_window
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import Anchor, ManifestError, read_anchor, read_manifest, write_anchor
+from pipeline.commit.manifests import ResumePoint, read_manifest, read_resume_point, write_resume_point
+from pipeline.errors import ManifestError
+from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
 from pipeline.stores.base import MemoryStore
-from pipeline.options.types import iso_ms
 from tests.ledgers import BACKUP, EVENTS, balanced, written
 
 FLUSH_MS = 300_000
@@ -26,9 +27,9 @@ def settings_of(store: MemoryStore, **changed: Any) -> CommitSettings:
     return CommitSettings(**{**values, **changed})
 
 
-def anchored(at_ms: int = START) -> MemoryStore:
+def resumable(at_ms: int = START) -> MemoryStore:
     store = MemoryStore()
-    write_anchor(store, Anchor(at_ms, at_ms, {}, SETTINGS))
+    write_resume_point(store, ResumePoint(at_ms, at_ms, {}, SETTINGS))
     store.effects.clear()
     return store
 
@@ -47,7 +48,7 @@ def with_android(sha256: str = 'aa') -> list[bytes]:
 
 
 def test_the_manifest_comes_first_then_what_it_leaves_out_is_removed_then_resume_moves() -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced())
     store.effects.clear()
 
@@ -60,7 +61,7 @@ def test_the_manifest_comes_first_then_what_it_leaves_out_is_removed_then_resume
 
 
 def test_what_a_crash_left_behind_is_removed_when_the_window_is_written_again() -> None:
-    store, whole = anchored(), anchored()
+    store, whole = resumable(), resumable()
     commit(store, balanced())
     commit(whole, with_android())
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -74,31 +75,31 @@ def test_what_a_crash_left_behind_is_removed_when_the_window_is_written_again() 
 
 
 def test_resume_moves_once_the_manifest_stands() -> None:
-    store = anchored()
+    store = resumable()
 
     commit(store, balanced())
 
     assert store.effects == [('put', PATH), ('put', 'resume.json')]
-    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
 
 
 def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> None:
-    store = anchored(START - FLUSH_MS)
+    store = resumable(START - FLUSH_MS)
     commit(store, balanced())
-    replay = anchored()
-    commit(replay, balanced(), moves_anchor=False)
+    replay = resumable()
+    commit(replay, balanced(), moves_resume_point=False)
 
     assert store.effects == replay.effects == [('put', PATH)]
 
 
 def test_a_window_of_equal_settings_written_again_is_equal() -> None:
-    store = anchored()
+    store = resumable()
 
     assert [commit(store, balanced()), commit(store, balanced())] == [0, 0]
 
 
 def test_an_object_that_changes_under_equal_settings_is_counted() -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced())
 
     assert commit(store, balanced(sha256='bb')) == 1
@@ -106,14 +107,14 @@ def test_an_object_that_changes_under_equal_settings_is_counted() -> None:
 
 
 def test_an_object_that_changes_with_the_settings_is_not() -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced())
 
     assert commit(store, balanced(sha256='bb'), settings=OTHER, replace=True) == 0
 
 
 def test_a_window_that_another_job_committed_with_other_settings_is_left_to_it() -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced(), settings=OTHER)
     store.effects.clear()
 
@@ -127,13 +128,13 @@ def test_a_resume_that_is_gone_is_warned_of_and_not_made_up(caplog: pytest.LogCa
 
     commit(store, balanced())
 
-    assert read_anchor(store) is None
+    assert read_resume_point(store) is None
     assert caplog.messages[0].startswith('resume.json is gone: ')
 
 
 @pytest.mark.parametrize('replace', [False, True])
 def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced())
     rows = [row for row in with_android() if b'backup' not in row]
 
@@ -146,7 +147,7 @@ def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> N
 
 
 def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
-    store, places = anchored(), {'errors': 's3://errors', 'backup': 's3://backup'}
+    store, places = resumable(), {'errors': 's3://errors', 'backup': 's3://backup'}
     commit(store, balanced(), moved=places)
     assert (read_manifest(store, START) or {})['moved'] == places
 
@@ -158,7 +159,7 @@ def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
 
 
 def test_objects_are_removed_where_they_were_written() -> None:
-    manifests, events, errors = anchored(), MemoryStore(), MemoryStore()
+    manifests, events, errors = resumable(), MemoryStore(), MemoryStore()
     stores = {'events': events, 'errors': errors, 'backup': manifests}
     for rows in (balanced(), [row for row in with_android() if b'errors/too-deep' not in row]):
         commit(manifests, rows, stores=stores)
@@ -168,14 +169,14 @@ def test_objects_are_removed_where_they_were_written() -> None:
 
 
 def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() -> None:
-    store = anchored()
+    store = resumable()
     windows = [START + place * FLUSH_MS for place in range(3)]
     for place, window_ms in enumerate(windows):
         name = f'T10{15 + 5 * place}00Z'.encode()
         commit(store, [row.replace(b'T101500Z', name) for row in balanced()], window_ms)
     longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
 
-    commit(store, balanced(), flush_ms=900_000, settings=longer, replace=True, moves_anchor=False)
+    commit(store, balanced(), flush_ms=900_000, settings=longer, replace=True, moves_resume_point=False)
 
     assert sorted(path for path in store if path != 'resume.json') == sorted([
         PATH, *(item['path'] for item in (read_manifest(store, START) or {})['objects'])])
@@ -183,13 +184,13 @@ def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() ->
 
 
 def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_them() -> None:
-    store = anchored()
+    store = resumable()
     longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
-    commit(store, [*balanced(), written(ANDROID, 0)], flush_ms=900_000, settings=longer, moves_anchor=False)
+    commit(store, [*balanced(), written(ANDROID, 0)], flush_ms=900_000, settings=longer, moves_resume_point=False)
 
-    commit(store, balanced(), replace=True, moves_anchor=False)
+    commit(store, balanced(), replace=True, moves_resume_point=False)
     commit(store, [row.replace(b'T1015', b'T1020') for row in balanced()], START + FLUSH_MS, replace=True,
-           moves_anchor=False)
+           moves_resume_point=False)
 
     assert ANDROID not in store
     assert sum(path.startswith('events/') for path in store) == 2
@@ -197,42 +198,42 @@ def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_
 
 
 def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_any_more() -> None:
-    store = anchored()
+    store = resumable()
     for window_ms in (START, START + FLUSH_MS, START + 2 * FLUSH_MS):
         commit(store, balanced(), window_ms)
 
     withdraw_window(settings_of(store), START + FLUSH_MS)
 
     assert read_manifest(store, START + FLUSH_MS) is None
-    anchor = read_anchor(store)
-    assert anchor and (anchor.end_ms, list(anchor.positions)) == (START + FLUSH_MS, ['app/a'])
+    resume_point = read_resume_point(store)
+    assert resume_point and (resume_point.end_ms, list(resume_point.positions)) == (START + FLUSH_MS, ['app/a'])
     commit(store, balanced(), START + FLUSH_MS)
-    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
 
 
 def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:
-    store = anchored()
+    store = resumable()
     commit(store, balanced())
 
     withdraw_window(settings_of(store), START)
 
-    assert read_anchor(store) == Anchor(START, START, {}, SETTINGS)
+    assert read_resume_point(store) == ResumePoint(START, START, {}, SETTINGS)
 
 
 def test_a_replay_that_is_cut_short_leaves_resume_and_a_window_never_committed_all_else() -> None:
-    store, fresh = anchored(), anchored()
+    store, fresh = resumable(), resumable()
     commit(store, balanced())
-    anchor = read_anchor(store)
+    resume_point = read_resume_point(store)
 
-    withdraw_window(settings_of(store, moves_anchor=False), START)
+    withdraw_window(settings_of(store, moves_resume_point=False), START)
     withdraw_window(settings_of(fresh), START)
 
-    assert (read_anchor(store), read_manifest(store, START)) == (anchor, None)
-    assert fresh == anchored()
+    assert (read_resume_point(store), read_manifest(store, START)) == (resume_point, None)
+    assert fresh == resumable()
 
 
 def test_what_was_never_committed_is_not_asked_to_be_deleted() -> None:
-    store = anchored()
+    store = resumable()
 
     withdraw_window(settings_of(store), START)
 

@@ -7,21 +7,21 @@ import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import (
-    Anchor,
-    ManifestError,
-    advance_anchor,
-    anchor_after,
+    ResumePoint,
+    advance_resume_point,
     follow,
     last_manifest,
     make_manifest,
     manifests_between,
-    read_anchor,
     read_manifest,
-    write_anchor,
+    read_resume_point,
+    resume_point_after,
     write_manifest,
+    write_resume_point,
 )
-from pipeline.stores.base import MemoryStore
+from pipeline.errors import ManifestError
 from pipeline.options.types import iso_ms
+from pipeline.stores.base import MemoryStore
 from tests.ledgers import BACKUP, ERRORS, EVENTS, balanced
 
 FLUSH_MS = 300_000
@@ -36,11 +36,11 @@ def manifest_of(window_ms: int, settings: dict[str, Any] = SETTINGS) -> dict[str
 
 
 def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore:
-    """A store with the manifests of the windows at these places after START, and an anchor at START."""
+    """A store with the manifests of the windows at these places after START, and an resume_point at START."""
     store = MemoryStore()
     for place in places:
         write_manifest(store, manifest_of(START + place * FLUSH_MS, settings))
-    write_anchor(store, Anchor(START, START, {}, SETTINGS))
+    write_resume_point(store, ResumePoint(START, START, {}, SETTINGS))
     store.effects.clear()
     return store
 
@@ -87,11 +87,11 @@ def test_the_last_manifest_is_found_among_all() -> None:
 
 def test_no_resume_is_not_the_same_as_a_damaged_one() -> None:
     store = MemoryStore()
-    assert read_anchor(store) is None
+    assert read_resume_point(store) is None
 
     store['resume.json'] = b''
     with pytest.raises(ManifestError) as error:
-        read_anchor(store)
+        read_resume_point(store)
 
     assert str(error.value) == 'resume.json is damaged: not JSON of this program; put back an older version'
 
@@ -103,7 +103,7 @@ def test_what_is_damaged_is_told_by_its_path(path: str, data: bytes) -> None:
     store[path] = data
 
     with pytest.raises(ManifestError, match=f'{path} is damaged'):
-        read_anchor(store) if path == 'resume.json' else read_manifest(store, START)
+        read_resume_point(store) if path == 'resume.json' else read_manifest(store, START)
 
 
 def test_another_version_is_refused_with_both() -> None:
@@ -111,53 +111,53 @@ def test_another_version_is_refused_with_both() -> None:
     store['resume.json'] = orjson.dumps({'version': 2})
 
     with pytest.raises(ManifestError) as error:
-        read_anchor(store)
+        read_resume_point(store)
 
     assert str(error.value) == 'resume.json is of version 2, this program reads version 1'
 
 
-def test_the_anchor_comes_back_as_it_was_written() -> None:
-    store, anchor = MemoryStore(), Anchor(START, 7, {'app/a': {'sequence': '1'}}, SETTINGS)
-    write_anchor(store, anchor)
+def test_the_resume_point_comes_back_as_it_was_written() -> None:
+    store, resume_point = MemoryStore(), ResumePoint(START, 7, {'app/a': {'sequence': '1'}}, SETTINGS)
+    write_resume_point(store, resume_point)
 
-    assert read_anchor(store) == anchor
+    assert read_resume_point(store) == resume_point
     assert orjson.loads(store['resume.json'])['end'] == '2026-11-23T23:50:00Z'
 
 
 @pytest.mark.parametrize(('places', 'reached'), [([0], 1), ([0, 1, 2], 3), ([0, 2], 1), ([0, 1, 3, 4], 2)])
-def test_the_anchor_moves_over_manifests_without_a_gap(places: list[int], reached: int) -> None:
+def test_the_resume_point_moves_over_manifests_without_a_gap(places: list[int], reached: int) -> None:
     store = store_with(*places)
 
-    advance_anchor(store, SETTINGS)
+    advance_resume_point(store, SETTINGS)
 
-    assert read_anchor(store) == anchor_after(manifest_of(START + (reached - 1) * FLUSH_MS))
+    assert read_resume_point(store) == resume_point_after(manifest_of(START + (reached - 1) * FLUSH_MS))
     assert store.effects == [('put', 'resume.json')]
 
 
 @pytest.mark.parametrize('places', [[], [1], [1, 2], [-1]])
-def test_the_anchor_stays_where_the_next_window_is_not_committed(places: list[int]) -> None:
+def test_the_resume_point_stays_where_the_next_window_is_not_committed(places: list[int]) -> None:
     store = store_with(*places)
 
-    advance_anchor(store, SETTINGS)
+    advance_resume_point(store, SETTINGS)
 
-    assert read_anchor(store) == Anchor(START, START, {}, SETTINGS)
+    assert read_resume_point(store) == ResumePoint(START, START, {}, SETTINGS)
     assert store.effects == []
 
 
-def test_the_anchor_does_not_walk_over_windows_that_are_still_to_be_replaced() -> None:
+def test_the_resume_point_does_not_walk_over_windows_that_are_still_to_be_replaced() -> None:
     store = store_with(1, 2, settings=OTHER)
     write_manifest(store, manifest_of(START))
 
-    advance_anchor(store, SETTINGS)
+    advance_resume_point(store, SETTINGS)
 
-    assert (read_anchor(store) or Anchor(0, 0, {}, {})).end_ms == START + FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
 
 
-def test_without_an_anchor_nothing_moves() -> None:
+def test_without_a_resume_point_nothing_moves() -> None:
     store = store_with(0)
     del store['resume.json']
 
-    advance_anchor(store, SETTINGS)
+    advance_resume_point(store, SETTINGS)
 
     assert store.effects == []
 
@@ -165,11 +165,11 @@ def test_without_an_anchor_nothing_moves() -> None:
 def test_following_writes_nothing() -> None:
     store = store_with(0, 1)
 
-    assert follow(store, Anchor(START, START, {}, SETTINGS), SETTINGS).end_ms == START + 2 * FLUSH_MS
+    assert follow(store, ResumePoint(START, START, {}, SETTINGS), SETTINGS).end_ms == START + 2 * FLUSH_MS
     assert store.effects == []
 
 
 def test_after_a_window_unknown_shards_are_read_from_their_beginning() -> None:
     manifest = manifest_of(START)
 
-    assert anchor_after(manifest) == Anchor(START + FLUSH_MS, 0, manifest['positions'], SETTINGS)
+    assert resume_point_after(manifest) == ResumePoint(START + FLUSH_MS, 0, manifest['positions'], SETTINGS)

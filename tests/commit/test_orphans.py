@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from pipeline.commit.ledger import add_up
-from pipeline.commit.orphans import remove_leftovers
 from pipeline.commit.manifests import make_manifest, write_manifest
-from pipeline.stores.base import MemoryStore
+from pipeline.commit.orphans import remove_orphans
 from pipeline.options.types import iso_ms
+from pipeline.stores.base import MemoryStore
 from tests.ledgers import BACKUP, ERRORS, EVENTS, NAME, balanced
 
 WINDOW = iso_ms('2026-11-23T10:15:00Z') or 0
@@ -24,7 +24,7 @@ def committed() -> MemoryStore:
 
 def removed(store: MemoryStore, start_ms: int = WINDOW, end_ms: int = WINDOW + FLUSH_MS) -> list[str]:
     """Give what was removed, which must be as many as is said."""
-    count = remove_leftovers(store, {'events': store, 'errors': store, 'backup': store}, start_ms, end_ms)
+    count = remove_orphans(store, {'events': store, 'errors': store, 'backup': store}, start_ms, end_ms)
     assert [effect for effect, _ in store.effects] == ['delete'] * count
     return [path for _, path in store.effects]
 

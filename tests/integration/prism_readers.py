@@ -12,14 +12,14 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.utils.timestamp import Duration
 
-from pipeline.run import execute
+from pipeline.commit.manifests import write_resume_point
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.client import connect
+from pipeline.kinesis.poll import Call
 from pipeline.kinesis.read import _raise_to, _ReadShards
-from pipeline.kinesis.steps import Call
-from pipeline.commit.manifests import write_anchor
 from pipeline.options.options import parse_options
+from pipeline.run import execute
 from pipeline.run.outputs import store_at
 from pipeline.run.plan import make_plan
 from pipeline.runners.runners import beam_options
@@ -51,7 +51,7 @@ def main(readers: int, argv: list[str]) -> None:
     store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, calls, store)
     if plan.anchor:
-        write_anchor(store, plan.anchor)
+        write_resume_point(store, plan.anchor)
     read = execute._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, execute._job(options, plan, read, readers))

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipeline.local.servers import LocalAws
 from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_watch import NEVER_READ_S, FlinkWatch
-from pipeline.local.servers import LocalAws
 from pipeline.windows import iso
 from tests.integration.flink import FlinkCluster
 from tests.integration.flink_parts import TASK_MANAGER

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import commit, layout, options, paths, write
-from pipeline.kinesis import calls, folding, read, reader
+from pipeline import paths
+from pipeline.commit import commit
+from pipeline.kinesis import assign, calls, read, reader
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
+from pipeline.options import options
 from pipeline.windows import iso
+from pipeline.write import layout
+from pipeline.write import objects as write
 from tests.integration.jobs import FLUSH_MS
 from tests.integration.lake import Lake, windows_of
 
@@ -45,13 +49,13 @@ def nothing(patch: pytest.MonkeyPatch) -> None:
 
 def disordered_arrivals(patch: pytest.MonkeyPatch) -> None:
     """Let every third record carry an arrival a second and a half before the ones around it."""
-    records = calls.KinesisCalls.records
+    records = calls.BotoKinesis.records
 
-    def disordered(self: calls.KinesisCalls, stream: str, shard: str, iterator: str) -> Any:
+    def disordered(self: calls.BotoKinesis, stream: str, shard: str, iterator: str) -> Any:
         page = records(self, stream, shard, iterator)
         return page._replace(records=[raw._replace(arrival_ms=raw.arrival_ms - 1500 * (int(raw.sequence) % 3 == 0))
                                       for raw in page.records])
-    patch.setattr(calls.KinesisCalls, 'records', disordered)
+    patch.setattr(calls.BotoKinesis, 'records', disordered)
 
 
 def empty_panes(patch: pytest.MonkeyPatch) -> None:
@@ -101,7 +105,7 @@ def commit_without_all_accounts(patch: pytest.MonkeyPatch) -> None:
 
 def stamp_by_plain_arrival(patch: pytest.MonkeyPatch) -> None:
     """Take a record's own arrival, not the running maximum."""
-    patch.setattr(folding, 'max', lambda reached_ms, arrival_ms: arrival_ms, raising=False)
+    patch.setattr(assign, 'max', lambda reached_ms, arrival_ms: arrival_ms, raising=False)
 
 
 @pytest.mark.parametrize(('world', 'broken', 'way', 'code', 'noticed'), [

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.config import Config
 
-from pipeline import s3, s3_calls
+from pipeline import aws
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
+from pipeline.stores import s3
 from tests.integration.lake import Lake, windows_of
 from tests.integration.servers import client, proxy, seaweedfs
 
@@ -133,7 +134,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let the job back off by a clock of the test."""
     clock = Clock()
-    monkeypatch.setattr(s3_calls, 'time', types.SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep))
+    monkeypatch.setattr(aws, 'time', types.SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep))
     return clock
 
 

@@ -13,13 +13,13 @@ from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 
 from pipeline.kinesis.assign import Batch
-from pipeline.kinesis.rate_limiter import Pace
 from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.read import _ReadUnbounded
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.fake import FakeKinesis
 
 
@@ -35,11 +35,11 @@ class Inline(Executor):
         return future
 
 
-class Noted(Vitals):
+class Noted(Monitor):
     """Add up what readers note."""
 
-    def __init__(self, pace: Pace) -> None:
-        super().__init__(pace)
+    def __init__(self, limiter: RateLimiter) -> None:
+        super().__init__(limiter)
         self.counts: collections.Counter[str] = collections.Counter()
         self.behind_ms: dict[str, int] = {}
 
@@ -77,14 +77,15 @@ class Driver:
 
     def restart(self) -> None:
         """Go on in another process: nothing kept, no limits known."""
-        pace = Pace(self.fake.clock, jitter=lambda: 1.0)
-        self.vitals = Noted(pace)
-        pages = ShardPages(self.fake, self.settings.streams, pace=pace, wall_ms=self.fake.local_ms)
+        limiter = RateLimiter(self.fake.clock, jitter=lambda: 1.0)
+        self.monitor = Noted(limiter)
+        pages = ShardPages(self.fake, self.settings.streams, limiter=limiter, wall_ms=self.fake.local_ms)
         self.dofn = _ReadUnbounded(self.settings)
-        self.dofn._shared = Shared(self.fake, pages, pace, self.vitals, Inline(), self.fake.sleep, self.fake.local_ms)
+        self.dofn._shared = Shared(self.fake, pages, limiter, self.monitor, Inline(), self.fake.sleep,
+                                   self.fake.local_ms)
 
     def call(self, reader: int = 0, stop_after: int | None = None) -> Outcome:
-        """Call process() once and take its checkpoint; `stop_after` outputs the runner asks for one itself."""
+        """ReadBudget process() once and take its checkpoint; `stop_after` outputs the runner asks for one itself."""
         coder = ReaderStateCoder()
         state = coder.decode(coder.encode(self.states[reader]))
         tracker = ThreadsafeRestrictionTracker(self.dofn.create_tracker(state))
@@ -110,7 +111,7 @@ class Driver:
         return Outcome(batches, accounts, self.watermarks[reader].micros // 1000, delay_s)
 
     def run(self, seconds: float) -> list[Outcome]:
-        """Call every reader again and again, two seconds apart when idle, for so long."""
+        """ReadBudget every reader again and again, two seconds apart when idle, for so long."""
         outcomes, end = [], self.fake.clock() + seconds
         while self.fake.clock() < end:
             began = self.fake.clock()

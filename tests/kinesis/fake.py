@@ -8,10 +8,11 @@ import collections
 import dataclasses
 from typing import NamedTuple
 
+from pipeline.errors import ReadError
 from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.errors import ExpiredIterator, ReadError, ShardGone
-from pipeline.kinesis.shards import HASH_RANGE
+from pipeline.kinesis.errors import ExpiredIterator, ShardGone
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
+from pipeline.kinesis.shards import HASH_RANGE
 
 START_MS = 1_800_000_000_000
 ITERATOR_LIFE_MS = 300_000

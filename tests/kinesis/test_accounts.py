@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from pipeline.kinesis.accounts import account_of, cursor_at, position_of
-from pipeline.kinesis.positions import Cursor, ReaderState
+from pipeline.kinesis.positions import Cursor, ReaderState, cursor_at, position_of, report_of
 
 READ = Cursor('events', 'a', 5, '12', 100, passed_ms=200, walked_ms=150, iterator='it', issued_ms=1, records=3,
               bytes=30, first='10')
@@ -14,7 +13,7 @@ IDLE = Cursor('my.events', 'b', 5)
 
 
 def test_an_account_tells_of_shards_with_records_and_of_every_position() -> None:
-    account = json.loads(account_of(ReaderState(0, cursors=(READ, IDLE)), 1, 4))
+    account = json.loads(report_of(ReaderState(0, cursors=(READ, IDLE)), 1, 4))
 
     assert account == {'account': {
         'reader': 1, 'readers': 4,

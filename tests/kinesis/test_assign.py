@@ -1,4 +1,4 @@
-"""Pages folded into cursors: effective arrivals, parts, the cut at the window's end, what was read before."""
+"""Pages assigned into cursors: effective arrivals, parts, the cut at the window's end, what was read before."""
 from __future__ import annotations
 
 import dataclasses
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.kinesis.api import Page, RawRecord
-from pipeline.kinesis.assign import Batch, Folded, fold_page
+from pipeline.kinesis.assign import AssignedPage, Batch, assign_page
 from pipeline.kinesis.positions import Cursor
 
 CURSOR = Cursor('events', 'shardId-000000000000', since_ms=1000, iterator='this')
@@ -18,56 +18,56 @@ def page_of(*records: tuple[int, int], following: str | None = 'next', behind_ms
                 following, behind_ms, now_ms=50_000)
 
 
-def fold(page: Page, cursor: Cursor = CURSOR, window_ms: int = 10_000, flush_bytes: int = 100) -> Folded:
-    return fold_page(cursor, page, window_ms, window_ms + 10_000, flush_bytes)
+def fold(page: Page, cursor: Cursor = CURSOR, window_ms: int = 10_000, flush_bytes: int = 100) -> AssignedPage:
+    return assign_page(cursor, page, window_ms, window_ms + 10_000, flush_bytes)
 
 
-def sequences(folded: Folded) -> list[str]:
-    return [record.sequence for batch in folded.batches for record in batch.records]
+def sequences(assigned: AssignedPage) -> list[str]:
+    return [record.sequence for batch in assigned.batches for record in batch.records]
 
 
 def test_records_of_the_window_make_one_batch_and_move_the_cursor() -> None:
     page = page_of((1, 10_000), (2, 19_999))
 
-    folded = fold(page)
+    assigned = fold(page)
 
-    assert folded.batches == [Batch('events', CURSOR.shard, 10_000, 0, page.records)]
-    assert folded.cursor == dataclasses.replace(
+    assert assigned.batches == [Batch('events', CURSOR.shard, 10_000, 0, page.records)]
+    assert assigned.cursor == dataclasses.replace(
         CURSOR, sequence='2', arrival_ms=19_999, iterator='next', records=2, bytes=2, first='1', walked_ms=50_000)
-    assert (folded.rest, folded.records, folded.overtaken) == (None, 2, 0)
+    assert (assigned.rest, assigned.records, assigned.overtaken) == (None, 2, 0)
 
 
 def test_a_record_stamped_before_its_predecessor_takes_the_predecessors_stamp() -> None:
-    folded = fold(page_of((1, 15_000), (2, 20_000), (3, 14_000)))
+    assigned = fold(page_of((1, 15_000), (2, 20_000), (3, 14_000)))
 
-    assert sequences(folded) == ['1']
-    assert folded.rest is not None
-    assert sequences(fold(folded.rest, folded.cursor, 20_000)) == ['2', '3']
+    assert sequences(assigned) == ['1']
+    assert assigned.rest is not None
+    assert sequences(fold(assigned.rest, assigned.cursor, 20_000)) == ['2', '3']
 
 
 def test_what_lies_beyond_the_window_is_the_rest_and_the_shard_has_passed_its_end() -> None:
     page = page_of((1, 10_000), (2, 20_000), (3, 20_001))
 
-    folded = fold(page)
+    assigned = fold(page)
 
-    assert folded.rest == page._replace(records=page.records[1:])
-    assert folded.cursor.reached_ms == 20_000
-    assert folded.cursor.iterator == 'this'  # which gives this page again after a restore
+    assert assigned.rest == page._replace(records=page.records[1:])
+    assert assigned.cursor.reached_ms == 20_000
+    assert assigned.cursor.iterator == 'this'  # which gives this page again after a restore
 
 
 def test_a_page_wholly_beyond_the_window_leaves_the_position() -> None:
-    folded = fold(page_of((1, 20_000)))
+    assigned = fold(page_of((1, 20_000)))
 
-    assert (folded.batches, folded.cursor.sequence, folded.cursor.reached_ms) == ([], '', 20_000)
+    assert (assigned.batches, assigned.cursor.sequence, assigned.cursor.reached_ms) == ([], '', 20_000)
 
 
 def test_records_before_the_start_are_passed_over_by_effective_arrival() -> None:
     cursor = dataclasses.replace(CURSOR, since_ms=10_000)
 
-    folded = fold(page_of((1, 9_999), (2, 10_000), (3, 9_000)), cursor)
+    assigned = fold(page_of((1, 9_999), (2, 10_000), (3, 9_000)), cursor)
 
-    assert sequences(folded) == ['2', '3']
-    assert (folded.cursor.first, folded.cursor.records, folded.overtaken) == ('2', 2, 0)
+    assert sequences(assigned) == ['2', '3']
+    assert (assigned.cursor.first, assigned.cursor.records, assigned.overtaken) == ('2', 2, 0)
 
 
 def test_passed_over_records_move_the_position_so_that_they_are_not_read_again() -> None:
@@ -77,10 +77,10 @@ def test_passed_over_records_move_the_position_so_that_they_are_not_read_again()
 
 
 def test_an_overtaken_record_goes_to_the_open_window_and_is_counted() -> None:
-    folded = fold(page_of((1, 9_999), (2, 10_000)))
+    assigned = fold(page_of((1, 9_999), (2, 10_000)))
 
-    assert sequences(folded) == ['1', '2']
-    assert (folded.batches[0].window_ms, folded.overtaken) == (10_000, 1)
+    assert sequences(assigned) == ['1', '2']
+    assert (assigned.batches[0].window_ms, assigned.overtaken) == (10_000, 1)
 
 
 def test_parts_are_numbered_by_the_bytes_before_a_record_in_its_window() -> None:
@@ -107,9 +107,9 @@ def test_a_null_iterator_closes_the_shard_once_all_records_are_taken() -> None:
 
 
 def test_empty_pages_behind_the_tip_are_walked_through() -> None:
-    folded = fold(page_of(behind_ms=30_000))
+    assigned = fold(page_of(behind_ms=30_000))
 
-    assert (folded.cursor.walked_ms, folded.cursor.reached_ms, folded.cursor.iterator) == (20_000, 0, 'next')
+    assert (assigned.cursor.walked_ms, assigned.cursor.reached_ms, assigned.cursor.iterator) == (20_000, 0, 'next')
 
 
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 30)), max_size=40), st.data())
@@ -130,10 +130,10 @@ def _read(pages: list[list[RawRecord]]) -> list[tuple[str, int, int]]:
     for records in pages:
         rest: Page | None = Page(records, 'next', 0, 50_000)
         while rest:
-            folded = fold(rest, cursor, window_ms, flush_bytes=25)
-            found += [(record.sequence, batch.window_ms, batch.part) for batch in folded.batches
+            assigned = fold(rest, cursor, window_ms, flush_bytes=25)
+            found += [(record.sequence, batch.window_ms, batch.part) for batch in assigned.batches
                       for record in batch.records]
-            cursor, rest = folded.cursor, folded.rest
+            cursor, rest = assigned.cursor, assigned.rest
             if rest:
                 window_ms += 10_000
                 cursor = dataclasses.replace(cursor, records=0, bytes=0, first='')

@@ -13,9 +13,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from pipeline.aws import REFUSED_CREDENTIALS, RenewedClient
+from pipeline.errors import ReadError
 from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
-from pipeline.kinesis.calls import KinesisCalls
-from pipeline.kinesis.errors import CREDENTIALS, ExpiredIterator, PassingError, ReadError, ShardGone
+from pipeline.kinesis.calls import BotoKinesis
+from pipeline.kinesis.errors import ExpiredIterator, PassingError, ShardGone
 from tests.kinesis.wire import DATE_MS, Wire
 
 ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/events'
@@ -23,7 +25,7 @@ SHARD = 'shardId-000000000000'
 
 
 def get_records(wire: Wire) -> Page:
-    return KinesisCalls(wire.open_client).records('events', SHARD, 'it')
+    return BotoKinesis(RenewedClient(wire.open_client)).records('events', SHARD, 'it')
 
 
 def test_the_summary_of_a_stream_is_read() -> None:
@@ -31,7 +33,7 @@ def test_the_summary_of_a_stream_is_read() -> None:
         'StreamName': 'events', 'StreamARN': ARN, 'StreamStatus': 'ACTIVE', 'RetentionPeriodHours': 24,
         'StreamCreationTimestamp': 1_700_000_000.125, 'EnhancedMonitoring': [], 'OpenShardCount': 4})
 
-    summary = KinesisCalls(wire.open_client).summary('events')
+    summary = BotoKinesis(RenewedClient(wire.open_client)).summary('events')
 
     assert summary == Summary(1_700_000_000_125, 86_400_000, 4, DATE_MS)
     assert wire.requests[0][:2] == ('DescribeStreamSummary', {'StreamName': 'events'})
@@ -44,7 +46,7 @@ def test_a_listing_of_2500_shards_follows_tokens_that_come_alone_and_takes_the_f
     wire.answer(Shards=shards[1000:2000], NextToken='two', date='Wed, 25 Nov 2026 10:05:00 GMT')
     wire.answer(Shards=shards[2000:], date='Wed, 25 Nov 2026 10:06:00 GMT')
 
-    found, listed_ms = KinesisCalls(wire.open_client).list_shards('events')
+    found, listed_ms = BotoKinesis(RenewedClient(wire.open_client)).list_shards('events')
 
     assert found == [ShardInfo(f'shardId-{number:012d}', number, number, number % 5 != 0) for number in range(2500)]
     assert listed_ms == DATE_MS
@@ -58,7 +60,7 @@ def test_a_record_is_held_if_it_comes_back_first(sequences: list[str], held: boo
         {'SequenceNumber': sequence, 'ApproximateArrivalTimestamp': 1.0, 'PartitionKey': 'k',
          'Data': base64.b64encode(b'x').decode()} for sequence in sequences])
 
-    assert KinesisCalls(wire.open_client).holds('events', SHARD, '7') == held
+    assert BotoKinesis(RenewedClient(wire.open_client)).holds('events', SHARD, '7') == held
     assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, 'StartingSequenceNumber': '7',
                                           'ShardIteratorType': 'AT_SEQUENCE_NUMBER'}
 
@@ -73,12 +75,14 @@ def test_empty_pages_do_not_prove_that_a_record_is_gone(empty: int, sequences: l
             {'SequenceNumber': sequence, 'ApproximateArrivalTimestamp': 1.0, 'PartitionKey': 'k', 'Data': ''}
             for sequence in sequences])
 
-    assert KinesisCalls(wire.open_client).holds('events', SHARD, '7') == held
+    assert BotoKinesis(RenewedClient(wire.open_client)).holds('events', SHARD, '7') == held
     assert len(wire.requests) == 5
 
 
 def test_a_record_of_a_shard_that_is_gone_is_not_held() -> None:
-    assert not KinesisCalls(Wire().refuse('ResourceNotFoundException').open_client).holds('events', SHARD, '7')
+    wire = Wire().refuse('ResourceNotFoundException')
+
+    assert not BotoKinesis(RenewedClient(wire.open_client)).holds('events', SHARD, '7')
 
 
 def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() -> None:
@@ -86,7 +90,7 @@ def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() 
     wire.answer(Shards=[_shard(0, False)] * 1000, NextToken='one')
     wire.refuse('ExpiredNextTokenException')
     wire.answer(Shards=[_shard(1, False)])
-    calls = KinesisCalls(wire.open_client)
+    calls = BotoKinesis(RenewedClient(wire.open_client))
 
     with pytest.raises(PassingError) as error:
         calls.list_shards('events')
@@ -105,7 +109,7 @@ def test_an_iterator_is_asked_for_by_sequence_number_else_time_else_the_beginnin
         sequence: str, since_ms: int, where: dict[str, Any]) -> None:
     wire = Wire().answer(ShardIterator='it')
 
-    assert KinesisCalls(wire.open_client).iterator('events', SHARD, sequence, since_ms) == 'it'
+    assert BotoKinesis(RenewedClient(wire.open_client)).iterator('events', SHARD, sequence, since_ms) == 'it'
     assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, **where}
 
 
@@ -129,7 +133,7 @@ def test_the_last_page_of_a_closed_shard_may_hold_records_and_name_no_children()
 
 def test_a_stream_named_by_arn_is_asked_by_arn_in_every_call() -> None:
     wire = Wire().answer(Shards=[]).answer(ShardIterator='it').answer(Records=[], MillisBehindLatest=0)
-    calls = KinesisCalls(wire.open_client)
+    calls = BotoKinesis(RenewedClient(wire.open_client))
 
     calls.list_shards(ARN)
     calls.iterator(ARN, SHARD, '7', 0)
@@ -185,7 +189,7 @@ def test_an_expired_iterator_is_told() -> None:
 
 def test_a_shard_that_is_not_there_is_told_from_a_stream_that_is_not() -> None:
     wire = Wire().refuse('ResourceNotFoundException').refuse('ResourceNotFoundException')
-    calls = KinesisCalls(wire.open_client)
+    calls = BotoKinesis(RenewedClient(wire.open_client))
 
     with pytest.raises(ShardGone):
         calls.records('events', SHARD, 'it')
@@ -221,7 +225,7 @@ def test_an_error_without_a_word_of_aws_still_says_what_to_do() -> None:
         get_records(Wire().refuse('KMSDisabledException', ''))
 
 
-@pytest.mark.parametrize('code', sorted(CREDENTIALS))
+@pytest.mark.parametrize('code', sorted(REFUSED_CREDENTIALS))
 def test_credentials_that_were_rotated_are_read_anew(code: str) -> None:
     wire = Wire('old', 'new').refuse(code).answer(Records=[], MillisBehindLatest=0)
 

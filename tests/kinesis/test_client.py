@@ -11,8 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
+from pipeline.aws import RenewedClient
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.calls import KinesisCalls
+from pipeline.kinesis.calls import BotoKinesis
 from pipeline.kinesis.client import _open_client
 from pipeline.kinesis.errors import ExpiredIterator, PassingError
 from pipeline.local.servers import LOOPBACK, demo_environment
@@ -51,8 +52,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def page_of(server: Server, ours: bool) -> Page:
     endpoint = f'http://{LOOPBACK}:{server.server_port}'
     plain = boto3.session.Session().client
-    return KinesisCalls(lambda: _open_client(endpoint, 'us-east-1') if ours else plain('kinesis', endpoint_url=endpoint)
-                        ).records('events', 'shardId-0', 'it')
+    opened = _open_client(endpoint, 'us-east-1') if ours else plain('kinesis', endpoint_url=endpoint)
+    return BotoKinesis(RenewedClient(lambda: opened)).records('events', 'shardId-0', 'it')
 
 
 @pytest.mark.parametrize('answer', [

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pipeline.kinesis.api import RawRecord
 from pipeline.kinesis.assign import Batch
-from pipeline.kinesis.deaggregate import UnpackBatches, unpack_batch
+from pipeline.kinesis.deaggregate import DeaggregateBatches, deaggregate_batch
 from tests.kinesis.aggregates import aggregate, sealed
 from transforms import Failure, Origin, Record
 
@@ -20,33 +20,34 @@ def origin_of(sequence: int, sub_sequence: int = 0, key: str | None = 'outer') -
 
 
 def test_a_plain_record_carries_its_origin_and_its_streams_label() -> None:
-    assert unpack_batch(batch_of(b'a', b''), {'events': 'ios', 'other': 'web'}) == (
+    assert deaggregate_batch(batch_of(b'a', b''), {'events': 'ios', 'other': 'web'}) == (
         [Record(origin_of(0), b'a'), Record(origin_of(1), b'')], [])
 
 
 def test_an_aggregate_becomes_numbered_records_with_their_own_keys() -> None:
     batch = batch_of(aggregate(('k1', b'a'), ('k2', b'b')), b'c')
 
-    assert unpack_batch(batch, {'events': 'ios'}).records == [
+    assert deaggregate_batch(batch, {'events': 'ios'}).records == [
         Record(origin_of(0, 0, 'k1'), b'a'), Record(origin_of(0, 1, 'k2'), b'b'), Record(origin_of(1), b'c')]
 
 
 def test_a_broken_aggregate_is_one_failure_of_the_whole_record() -> None:
     broken = sealed(b'\x1a\x7f')
 
-    unpacked = unpack_batch(batch_of(broken, b'c'), {'events': 'ios'})
+    deaggregated = deaggregate_batch(batch_of(broken, b'c'), {'events': 'ios'})
 
-    assert unpacked.failures == [Failure(origin_of(0), 'read', 'invalid-kpl',
+    assert deaggregated.failures == [Failure(origin_of(0), 'read', 'invalid-kpl',
                                          'not a KPL aggregate, although its MD5 is right', broken, 0, 0)]
-    assert unpacked.records == [Record(origin_of(1), b'c')]
+    assert deaggregated.records == [Record(origin_of(1), b'c')]
 
 
 def test_a_record_without_a_partition_key_is_read() -> None:
-    assert unpack_batch(batch_of(b'a', key=None), {'events': 'ios'}).records == [Record(origin_of(0, 0, None), b'a')]
+    assert deaggregate_batch(batch_of(b'a', key=None), {'events': 'ios'}).records == [
+        Record(origin_of(0, 0, None), b'a')]
 
 
 def test_records_and_failures_leave_as_two_lists() -> None:
-    records, failures = UnpackBatches({'events': 'ios'}).process(batch_of(b'a', sealed(b'\x1a\x7f')))
+    records, failures = DeaggregateBatches({'events': 'ios'}).process(batch_of(b'a', sealed(b'\x1a\x7f')))
 
     assert records == [Record(origin_of(0), b'a')]
     assert (failures.tag, len(failures.value)) == ('malformed', 1)

@@ -5,14 +5,14 @@ import collections
 
 import pytest
 
-from pipeline.kinesis.discovery import Discovery
 from pipeline.kinesis.errors import PassingError
-from pipeline.kinesis.retention import Horizons
-from pipeline.kinesis.rate_limiter import Pace
 from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
 from pipeline.kinesis.positions import ReaderState
+from pipeline.kinesis.rate_limiter import RateLimiter
+from pipeline.kinesis.retention import Retention
+from pipeline.kinesis.shards import Discovery
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.driver import Inline
 from tests.kinesis.fake import START_MS, FakeKinesis
 
@@ -20,11 +20,11 @@ STATE = ReaderState(START_MS)
 
 
 def discovery_of(fake: FakeKinesis, element: tuple[int, int] = (0, 1)) -> tuple[Discovery, collections.Counter[str]]:
-    pace, counts = Pace(fake.clock, jitter=lambda: 1.0), collections.Counter[str]()
-    shared = Shared(fake, ShardPages(fake, fake.infos(), pace=pace), pace, Vitals(pace), Inline(), fake.sleep,
-                    fake.local_ms)
-    horizons = Horizons(fake.settings(), fake, pace, 'horizons')
-    return Discovery(fake.settings(), element, shared, horizons, counts), counts
+    limiter, counts = RateLimiter(fake.clock, jitter=lambda: 1.0), collections.Counter[str]()
+    shared = Shared(fake, ShardPages(fake, fake.infos(), limiter=limiter), limiter, Monitor(limiter), Inline(),
+                    fake.sleep, fake.local_ms)
+    retention = Retention(fake.settings(), fake, limiter, 'retention')
+    return Discovery(fake.settings(), element, shared, retention, counts), counts
 
 
 def test_a_listing_brings_the_shards_of_this_reader_and_aws_time() -> None:

@@ -5,12 +5,13 @@ import dataclasses
 
 import pytest
 
-from pipeline.kinesis import pages as pages_module
+from pipeline.errors import ReadError
+from pipeline.kinesis import fetch as fetch_module
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.errors import ExpiredIterator, PassingError, ReadError
-from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.errors import ExpiredIterator, PassingError
 from pipeline.kinesis.fetch import Fetched, ShardPages
 from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.rate_limiter import RateLimiter
 from tests.kinesis.fake import START_MS, FakeKinesis
 
 A = 'shardId-000000000000'
@@ -18,7 +19,7 @@ CURSOR = Cursor('events', A, since_ms=START_MS)
 
 
 def pages_of(fake: FakeKinesis) -> ShardPages:
-    return ShardPages(fake, fake.infos(), pace=Pace(fake.clock, jitter=lambda: 1.0), wall_ms=fake.local_ms)
+    return ShardPages(fake, fake.infos(), limiter=RateLimiter(fake.clock, jitter=lambda: 1.0), wall_ms=fake.local_ms)
 
 
 def test_reading_from_a_time_begins_a_minute_earlier() -> None:
@@ -105,7 +106,7 @@ def a_page_and_another_shard(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeKines
     fake.put(A, bytes(60))
     page = pages_of(fake).fetch(CURSOR).page
     assert page is not None
-    monkeypatch.setattr(pages_module, 'KEPT_BYTES', 100)
+    monkeypatch.setattr(fetch_module, 'KEPT_BYTES', 100)
     return fake, page, dataclasses.replace(CURSOR, shard='shardId-000000000001')
 
 
@@ -127,7 +128,7 @@ def test_keeping_the_rest_of_the_rest_counts_once(monkeypatch: pytest.MonkeyPatc
     fake.put(A, bytes(60))
     page = pages_of(fake).fetch(CURSOR).page
     assert page is not None
-    monkeypatch.setattr(pages_module, 'KEPT_BYTES', 100)
+    monkeypatch.setattr(fetch_module, 'KEPT_BYTES', 100)
     pages = pages_of(fake)
     pages.keep(CURSOR, page)
     pages.keep(CURSOR, page)

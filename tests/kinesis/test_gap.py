@@ -6,15 +6,15 @@ import pathlib
 
 import pytest
 
-from pipeline import run as run_module
+from pipeline.errors import Gap
 from pipeline.kinesis import read as read_module
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.errors import Gap
-from pipeline.kinesis.rate_limiter import Pace
 from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.monitor import Vitals
 from pipeline.options.options import Options, parse_options
+from pipeline.run import run as run_module
 from pipeline.run.run import run
 from tests.kinesis.driver import Inline
 from tests.kinesis.fake import DAY_MS, FakeKinesis
@@ -43,9 +43,9 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> FakeKinesis:
     fake = Stalled()
     fake.put(A, b'{"a":"lost"}')
     fake.now_ms += 2 * HOUR_MS
-    pace = Pace(fake.clock)
-    shared = Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Vitals(pace),
-                    Inline(), fake.sleep, fake.local_ms)
+    limiter = RateLimiter(fake.clock)
+    shared = Shared(fake, ShardPages(fake, fake.infos(), limiter=limiter, wall_ms=fake.local_ms), limiter,
+                    Monitor(limiter), Inline(), fake.sleep, fake.local_ms)
     monkeypatch.setattr(read_module, 'share', lambda *_: shared)
     monkeypatch.setattr(run_module, 'connect', lambda *_: fake)
     return fake

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kinesis.kpl import UserRecord, unpack_record
+from pipeline.kinesis.kpl import UserRecord, deaggregate_record
 from tests.kinesis.aggregates import MAGIC, aggregate, field, number, sealed
 from transforms import MalformedRecord
 
@@ -16,21 +16,21 @@ def test_what_was_aggregated_comes_out_in_order(
         users: list[tuple[str, bytes]], tag: bool, explicit_hash: str | None) -> None:
     packed = aggregate(*users, explicit_hash=explicit_hash, tag=tag)
 
-    assert unpack_record('outer', packed) == [UserRecord(key, data) for key, data in users]
+    assert deaggregate_record('outer', packed) == [UserRecord(key, data) for key, data in users]
 
 
 def test_no_sub_record_is_left_out_for_its_hash_key() -> None:
     packed = aggregate(('a', b'1'), ('b', b'2'), explicit_hash=str(2 ** 128 - 1))
 
-    assert [user.data for user in unpack_record('outer', packed)] == [b'1', b'2']
+    assert [user.data for user in deaggregate_record('outer', packed)] == [b'1', b'2']
 
 
 def test_an_empty_record_in_an_aggregate_is_one() -> None:
-    assert unpack_record('outer', aggregate(('a', b''))) == [UserRecord('a', b'')]
+    assert deaggregate_record('outer', aggregate(('a', b''))) == [UserRecord('a', b'')]
 
 
 def test_an_aggregate_of_nothing_is_one_empty_record() -> None:
-    assert unpack_record('outer', sealed(field(1, b'key'))) == [UserRecord(None, b'')]
+    assert deaggregate_record('outer', sealed(field(1, b'key'))) == [UserRecord(None, b'')]
 
 
 @pytest.mark.parametrize('data', [
@@ -39,7 +39,7 @@ def test_an_aggregate_of_nothing_is_one_empty_record() -> None:
     ids=['empty', 'json', 'magic alone', 'magic by chance', 'no message', 'cut', 'wrong md5', 'magic not first',
          'binary'])
 def test_what_is_no_aggregate_passes_untouched(data: bytes) -> None:
-    (user,) = unpack_record('outer', data)
+    (user,) = deaggregate_record('outer', data)
 
     assert user.partition_key == 'outer'
     assert user.data is data
@@ -53,7 +53,7 @@ def test_what_is_no_aggregate_passes_untouched(data: bytes) -> None:
          'tag alone', 'key far outside'])
 def test_a_broken_aggregate_is_malformed_whole(message: bytes) -> None:
     with pytest.raises(MalformedRecord) as error:
-        unpack_record('outer', sealed(message))
+        deaggregate_record('outer', sealed(message))
 
     assert error.value.code == 'invalid-kpl'
     assert error.value.message == 'not a KPL aggregate, although its MD5 is right'
@@ -62,7 +62,7 @@ def test_a_broken_aggregate_is_malformed_whole(message: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_sealed_bytes_are_user_records_or_malformed(message: bytes) -> None:
     try:
-        users = unpack_record('outer', sealed(message))
+        users = deaggregate_record('outer', sealed(message))
     except MalformedRecord as error:
         assert error.code == 'invalid-kpl'
     else:
@@ -72,11 +72,11 @@ def test_any_sealed_bytes_are_user_records_or_malformed(message: bytes) -> None:
 def test_unknown_fields_of_later_versions_are_passed_over() -> None:
     record = number(1, 0) + field(3, b'x') + number(9, 300) + b'\x51' + bytes(8) + b'\x55' + bytes(4)
 
-    assert unpack_record('outer', sealed(field(1, b'k') + field(3, record) + field(15, b'new'))) == [
+    assert deaggregate_record('outer', sealed(field(1, b'k') + field(3, record) + field(15, b'new'))) == [
         UserRecord('k', b'x')]
 
 
 def test_an_aggregate_of_ten_mebibytes_is_taken_apart() -> None:
     users = [('key', bytes(1 << 20))] * 10
 
-    assert len(unpack_record('outer', aggregate(*users))) == 10
+    assert len(deaggregate_record('outer', aggregate(*users))) == 10

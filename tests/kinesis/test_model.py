@@ -106,7 +106,7 @@ class History:
 
     def counts(self) -> collections.Counter[str]:
         """Give what was counted; what calls that did not survive counted is in it too."""
-        return self.counted + self.driver.vitals.counts
+        return self.counted + self.driver.monitor.counts
 
     def restart(self) -> None:
         self.counted = self.counts()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.kinesis.rate_limiter import Pace
+from pipeline.kinesis.monitor import Monitor, line_of
 from pipeline.kinesis.positions import Cursor, ReaderState
-from pipeline.kinesis.monitor import Vitals, line_of
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.progress import PROGRESS
 from tests.kinesis.fake import START_MS
 
@@ -38,11 +38,11 @@ def test_a_reader_without_shards_or_trouble_says_so() -> None:
 
 def test_each_reader_writes_one_line_a_minute_of_what_came_since_the_last(caplog: pytest.LogCaptureFixture) -> None:
     seconds = [0.0]
-    vitals = Vitals(Pace(lambda: seconds[0]))
+    monitor = Monitor(RateLimiter(lambda: seconds[0]))
     caplog.set_level(logging.INFO, 'pipeline.kinesis')
     for _ in range(121):
         for reader in range(2):
-            vitals.note((reader, 2), STATE, {'records': 10}, {})
+            monitor.note((reader, 2), STATE, {'records': 10}, {})
         seconds[0] += 1
 
     lines = [record.getMessage() for record in caplog.records]
@@ -52,9 +52,9 @@ def test_each_reader_writes_one_line_a_minute_of_what_came_since_the_last(caplog
 
 
 def test_how_far_behind_a_shard_is_shows_in_the_progress_line() -> None:
-    vitals = Vitals(Pace(lambda: 0.0))
-    vitals.note((0, 1), STATE, {}, {'events/a': 5000, 'events/b': 12_300})
+    monitor = Monitor(RateLimiter(lambda: 0.0))
+    monitor.note((0, 1), STATE, {}, {'events/a': 5000, 'events/b': 12_300})
 
     assert '12.3 s behind the tip' in PROGRESS.line()
-    vitals.note((0, 1), STATE, {}, {'events/b': 0})
+    monitor.note((0, 1), STATE, {}, {'events/b': 0})
     assert '5.0 s behind the tip' in PROGRESS.line()

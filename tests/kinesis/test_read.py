@@ -12,15 +12,15 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from pipeline.errors import Gap
 from pipeline.kinesis import read as read_module
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.errors import Gap
-from pipeline.kinesis.rate_limiter import Pace
 from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
+from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared, share
-from pipeline.kinesis.monitor import Vitals
 from tests.kinesis.aggregates import sealed
 from tests.kinesis.driver import Driver, Inline
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
@@ -32,9 +32,9 @@ A = 'shardId-000000000000'
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKinesis]:
     """A stream of two shards and three windows, an hour ago."""
     fake = FakeKinesis(2)
-    pace = Pace(fake.clock)
-    shared = Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Vitals(pace),
-                    Inline(), fake.sleep, fake.local_ms)
+    limiter = RateLimiter(fake.clock)
+    shared = Shared(fake, ShardPages(fake, fake.infos(), limiter=limiter, wall_ms=fake.local_ms), limiter,
+                    Monitor(limiter), Inline(), fake.sleep, fake.local_ms)
     monkeypatch.setattr(read_module, 'share', lambda *_: shared)
     for number in range(6):
         fake.put(f'shardId-{number % 2:012d}', f'{number}'.encode(), START_MS + 5000 * number)

@@ -5,9 +5,10 @@ import dataclasses
 
 import pytest
 
-from pipeline.kinesis.accounts import cursor_at, position_of
+from pipeline.errors import Gap, ReadError
 from pipeline.kinesis.api import Page, ShardInfo
-from pipeline.kinesis.errors import Gap, PassingError, ReadError, ShardGone
+from pipeline.kinesis.errors import PassingError, ShardGone
+from pipeline.kinesis.positions import cursor_at, position_of
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
 
@@ -119,7 +120,7 @@ def test_the_rest_of_a_page_belongs_to_its_windows_however_late_it_is_read() -> 
 
     assert [((batch.window_ms - START_MS) // 10_000, batch.part, len(batch.records)) for batch in batches] == [
         (window, part, 1) for window in range(3) for part in range(2)]
-    assert driver.vitals.counts['overtaken'] == 0
+    assert driver.monitor.counts['overtaken'] == 0
 
 
 def test_a_slow_shard_holds_the_others_within_its_window() -> None:
@@ -159,7 +160,7 @@ def test_the_watermark_never_moves_by_a_clock_alone() -> None:
 
     assert {outcome.watermark_ms for outcome in outcomes} == {START_MS}
     assert not any(outcome.accounts for outcome in outcomes)
-    assert driver.vitals.counts['failed_calls'] >= 300 / 20
+    assert driver.monitor.counts['failed_calls'] >= 300 / 20
 
 
 def test_an_outage_delays_windows_and_loses_nothing() -> None:
@@ -190,7 +191,7 @@ def test_a_burst_of_throttles_is_backed_off_from_by_one_to_five_seconds() -> Non
     assert [later - earlier for earlier, later in zip(times, times[1:], strict=False)] == pytest.approx(
         [1000, 1000, 2000, 4000, 5000], abs=1000)
     assert data_of(outcomes) == ['a']
-    assert driver.vitals.counts['throttles'] == 5
+    assert driver.monitor.counts['throttles'] == 5
 
 
 def test_after_a_page_of_ten_mebibytes_kinesis_is_left_alone_for_five_seconds() -> None:
@@ -203,8 +204,8 @@ def test_after_a_page_of_ten_mebibytes_kinesis_is_left_alone_for_five_seconds() 
 
     times = [asked.now_ms for asked in fake.asked if asked.call == 'records']
     assert times[1] - times[0] >= 5000
-    assert driver.vitals.counts['records'] == 11
-    assert driver.vitals.counts['throttles'] == 0
+    assert driver.monitor.counts['records'] == 11
+    assert driver.monitor.counts['throttles'] == 0
 
 
 def test_hours_of_empty_pages_are_walked_through_by_one_iterator() -> None:
@@ -219,9 +220,9 @@ def test_hours_of_empty_pages_are_walked_through_by_one_iterator() -> None:
     outcomes = driver.run(90)
 
     assert data_of(outcomes) == ['first', 'last']
-    assert driver.vitals.counts['overtaken'] == 0  # no window closes on an empty page that is not at the tip
+    assert driver.monitor.counts['overtaken'] == 0  # no window closes on an empty page that is not at the tip
     assert len(fake.calls('iterator')) == 1
-    assert driver.vitals.counts['empty_pages'] >= 100
+    assert driver.monitor.counts['empty_pages'] >= 100
 
 
 def test_a_long_stretch_without_records_is_walked_through_once_however_often_a_run_goes_on() -> None:
@@ -232,7 +233,7 @@ def test_a_long_stretch_without_records_is_walked_through_once_however_often_a_r
     fake.walk_ms = 600_000
     driver = Driver(fake, fake.settings(flush_ms=3_600_000, stop_ms=START_MS + 5 * DAY_MS - 7_200_000))
     driver.run(300)
-    walked = driver.vitals.counts['empty_pages']
+    walked = driver.monitor.counts['empty_pages']
     positions = [cursor_at(cursor.key, position_of(cursor)) for cursor in driver.states[0].cursors]
 
     later = Driver(fake, fake.settings(flush_ms=3_600_000, start_ms=driver.states[0].window_ms, since_ms=0,
@@ -240,7 +241,7 @@ def test_a_long_stretch_without_records_is_walked_through_once_however_often_a_r
     fake.put(A, b'last')
 
     assert data_of(later.run(30)) == ['last']
-    assert (walked > 500, later.vitals.counts['empty_pages'] < 60) == (True, True)
+    assert (walked > 500, later.monitor.counts['empty_pages'] < 60) == (True, True)
 
 
 @pytest.mark.parametrize('late_h', [0.5, 0.9])
@@ -268,7 +269,7 @@ def test_an_iterator_that_is_known_to_be_old_is_not_used() -> None:
 
     assert data_of(driver.run(60)) == ['b']
     assert fake.calls('iterator') == [f'iterator {A} at {START_MS - 60_000}', f'iterator {A} after 1']
-    assert driver.vitals.counts['expired_iterators'] == 0
+    assert driver.monitor.counts['expired_iterators'] == 0
 
 
 @pytest.mark.parametrize('read_before', [True, False], ids=['with a sequence number', 'without one'])
@@ -283,7 +284,7 @@ def test_an_iterator_that_expired_unnoticed_is_renewed(read_before: bool) -> Non
     put(fake, 'b')
 
     assert data_of(driver.run(60)) == ['b']
-    assert driver.vitals.counts['expired_iterators'] == 1
+    assert driver.monitor.counts['expired_iterators'] == 1
 
 
 def test_a_restore_in_another_process_much_later_loses_nothing_and_repeats_nothing() -> None:
@@ -409,7 +410,7 @@ def test_no_window_closes_before_the_early_records_of_children() -> None:
 
     closed = [account for outcome in outcomes for account in outcome.accounts][0]
     assert closed['shards'][f'events/{left}']['records'] == 1
-    assert driver.vitals.counts['overtaken'] == 0
+    assert driver.monitor.counts['overtaken'] == 0
 
 
 def test_a_listing_in_the_middle_of_a_reshard_is_not_used() -> None:
@@ -424,7 +425,7 @@ def test_a_listing_in_the_middle_of_a_reshard_is_not_used() -> None:
 
     assert {outcome.watermark_ms for outcome in held} == {START_MS}
     assert moved[-1].watermark_ms > START_MS + 80_000
-    assert driver.vitals.counts['unfinished_listings'] >= 3
+    assert driver.monitor.counts['unfinished_listings'] >= 3
 
 
 def test_a_listing_whose_token_expires_is_made_anew() -> None:
@@ -465,7 +466,7 @@ def test_a_shard_that_expired_while_away_is_closed_if_all_its_windows_were_read(
     driver.run(5)
 
     assert driver.states[0].cursors[0].closed
-    assert driver.vitals.counts['gone_shards'] == 1
+    assert driver.monitor.counts['gone_shards'] == 1
 
 
 @pytest.mark.parametrize('call', ['iterator', 'records'])
@@ -478,7 +479,7 @@ def test_one_answer_that_an_open_shard_is_gone_closes_nothing(call: str) -> None
     outcomes = driver.run(30)
 
     assert data_of(outcomes) == ['a', 'b']
-    assert (driver.vitals.counts['gone_shards'], driver.vitals.counts['failed_calls']) == (0, 1)
+    assert (driver.monitor.counts['gone_shards'], driver.monitor.counts['failed_calls']) == (0, 1)
     assert [account['shards'][f'events/{A}']['records'] for outcome in outcomes for account in outcome.accounts] == [2]
 
 
@@ -495,7 +496,7 @@ def test_an_open_shard_whose_answer_lacks_an_iterator_is_read_on() -> None:
     put(fake, 'b')
 
     assert data_of(first) + data_of(driver.run(40)) == ['a', 'b']
-    assert driver.vitals.counts['overtaken'] == 0
+    assert driver.monitor.counts['overtaken'] == 0
 
 
 def test_a_shard_that_expired_with_records_unread_is_a_gap() -> None:
@@ -558,7 +559,7 @@ def test_a_closed_shard_is_behind_of_nothing() -> None:
 
     driver.run(30)
 
-    assert driver.vitals.behind_ms == {f'events/{shard}': 0 for shard in (A, B, C)}
+    assert driver.monitor.behind_ms == {f'events/{shard}': 0 for shard in (A, B, C)}
 
 
 def test_no_window_closes_before_a_listing_that_is_the_slack_past_its_end() -> None:
@@ -582,7 +583,7 @@ def test_no_window_closes_before_a_listing_that_is_the_slack_past_its_end() -> N
 
         data = data_of(first) + data_of(driver.run(40))
 
-        assert (data, driver.vitals.counts['overtaken']) == (['a', 'b'], 0)
+        assert (data, driver.monitor.counts['overtaken']) == (['a', 'b'], 0)
 
 
 def test_records_trimmed_from_an_open_shard_are_a_gap() -> None:
@@ -665,7 +666,7 @@ def test_a_record_visible_later_than_the_slack_goes_to_the_open_window_and_is_co
 
     (batch,) = [batch for outcome in outcomes for batch in outcome.batches]
     assert batch.window_ms > START_MS
-    assert driver.vitals.counts['overtaken'] == 1
+    assert driver.monitor.counts['overtaken'] == 1
 
 
 def test_a_local_clock_minutes_off_changes_nothing_but_a_count() -> None:
@@ -678,7 +679,7 @@ def test_a_local_clock_minutes_off_changes_nothing_but_a_count() -> None:
 
     assert data_of(outcomes) == ['a']
     assert outcomes[-1].watermark_ms == START_MS + 10_000
-    assert driver.vitals.counts['clock_skew'] >= 2
+    assert driver.monitor.counts['clock_skew'] >= 2
 
 
 def test_a_bounded_run_ends_at_its_stop_and_reads_nothing_beyond() -> None:
@@ -738,7 +739,7 @@ def test_pages_of_many_shards_fly_only_a_few_ahead_and_stop_when_the_call_is_ful
 
     # Two pages of 9 MiB fill a call of 16 MiB; those in flight by then are worked on, the other shards left alone.
     assert len(fake.calls('records')) == 9
-    assert driver.vitals.counts['bytes'] == 9 * 9 << 20
+    assert driver.monitor.counts['bytes'] == 9 * 9 << 20
 
 
 def test_who_has_waited_longest_is_served_first() -> None:

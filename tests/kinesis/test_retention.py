@@ -3,24 +3,25 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kinesis.errors import Gap, PassingError, ReadError
-from pipeline.kinesis.retention import REFRESH_S, Horizons
-from pipeline.kinesis.rate_limiter import Pace
+from pipeline.errors import Gap, ReadError
+from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.rate_limiter import RateLimiter
+from pipeline.kinesis.retention import REFRESH_S, Retention
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
 
 CURSOR = Cursor('events', 'shardId-000000000000', START_MS, '1')
 
 
-def horizons_of(fake: FakeKinesis) -> Horizons:
-    return Horizons(fake.settings(), fake, Pace(fake.clock), 'horizons')
+def retention_of(fake: FakeKinesis) -> Retention:
+    return Retention(fake.settings(), fake, RateLimiter(fake.clock), 'retention')
 
 
 def test_a_young_stream_has_dropped_nothing() -> None:
     fake = FakeKinesis()
     fake.now_ms += DAY_MS
 
-    horizons_of(fake).check(CURSOR, START_MS - DAY_MS, int(fake.now_ms))
+    retention_of(fake).check(CURSOR, START_MS - DAY_MS, int(fake.now_ms))
 
     assert fake.asked == []
 
@@ -32,7 +33,7 @@ def test_a_young_stream_has_dropped_nothing() -> None:
 def test_what_was_read_up_to_the_horizon_leaves_no_gap(reached: Cursor) -> None:
     fake = FakeKinesis()
 
-    horizons_of(fake).check(reached, START_MS, START_MS + 5000 + DAY_MS)
+    retention_of(fake).check(reached, START_MS, START_MS + 5000 + DAY_MS)
 
     assert fake.asked == []
 
@@ -40,55 +41,55 @@ def test_what_was_read_up_to_the_horizon_leaves_no_gap(reached: Cursor) -> None:
 def test_a_gap_is_declared_by_the_retention_of_now() -> None:
     fake = FakeKinesis()
     fake.now_ms += DAY_MS + 5001
-    horizons = horizons_of(fake)
+    retention = retention_of(fake)
 
     with pytest.raises(Gap) as error:
-        horizons.check(CURSOR, START_MS, int(fake.now_ms))
+        retention.check(CURSOR, START_MS, int(fake.now_ms))
 
     assert str(error.value) == (
         'stream events keeps only what arrived since 2027-01-15T08:00:05Z, and shard shardId-000000000000 was read up '
         'to 2027-01-15T08:00:00Z: what arrived between is lost, in part or whole; --on_gap=skip goes on after it')
     fake.retention_ms = 2 * DAY_MS
-    horizons.check(CURSOR, START_MS, int(fake.now_ms))
+    retention.check(CURSOR, START_MS, int(fake.now_ms))
 
 
 def test_a_raised_retention_is_remembered() -> None:
     fake = FakeKinesis()
     fake.retention_ms, fake.now_ms = 2 * DAY_MS, fake.now_ms + DAY_MS + 5000
-    horizons = Horizons(FakeKinesis().settings(), fake, Pace(fake.clock), 'horizons')
+    retention = Retention(FakeKinesis().settings(), fake, RateLimiter(fake.clock), 'retention')
 
     for _ in range(3):
-        horizons.check(CURSOR, START_MS, int(fake.now_ms))
+        retention.check(CURSOR, START_MS, int(fake.now_ms))
 
     assert fake.calls('summary') == ['summary']
 
 
 def test_for_a_shard_that_is_gone_the_stream_is_asked() -> None:
     fake = FakeKinesis()
-    horizons_of(fake).check(CURSOR, START_MS)
+    retention_of(fake).check(CURSOR, START_MS)
     fake.now_ms += 2 * DAY_MS
 
     with pytest.raises(Gap):
-        horizons_of(fake).check(CURSOR, START_MS)
+        retention_of(fake).check(CURSOR, START_MS)
 
 
 def test_a_stream_of_another_creation_is_refused() -> None:
     fake = FakeKinesis()
-    horizons = horizons_of(fake)
+    retention = retention_of(fake)
     fake.now_ms += 1000
     fake.make_again()
 
     with pytest.raises(ReadError, match='stream events was created at 2027-01-15T08:00:01Z, not 2027-01-15T08:00:00Z: '
                                         'it was deleted and made again; start over with --start=earliest --start_over'):
-        horizons.check(CURSOR, START_MS)
+        retention.check(CURSOR, START_MS)
 
 
 def test_retention_is_asked_for_every_five_minutes_and_soon_again_after_a_failure() -> None:
     fake = FakeKinesis()
-    horizons = horizons_of(fake)
+    retention = retention_of(fake)
     fake.fail('summary', PassingError('ThrottlingException'))
     for _ in range(2 * int(REFRESH_S)):
-        horizons.refresh_if_due()
+        retention.refresh_if_due()
         fake.sleep(1)
 
     times = [(asked.now_ms - START_MS) / 1000 for asked in fake.asked]

@@ -4,9 +4,9 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.kinesis.api import Page, ShardInfo, Summary
+from pipeline.kinesis.deaggregate import deaggregate_batch
 from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.settings import ReadSettings
-from pipeline.kinesis.deaggregate import unpack_batch
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import START_MS, FakeKinesis
 
@@ -51,7 +51,7 @@ def test_records_of_both_streams_carry_their_name_and_label() -> None:
     driver = Driver(fake)
     labels = {stream.name: stream.label for stream in driver.settings.streams}
 
-    records = [record for batch in driver.call().batches for record in unpack_batch(batch, labels).records]
+    records = [record for batch in driver.call().batches for record in deaggregate_batch(batch, labels).records]
 
     assert {(record.origin.stream, record.origin.shard, record.origin.label, record.data) for record in records} == {
         ('apple', A, 'ios', b'a'), ('droid', A, 'android', b'd')}

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 
 from pipeline.kinesis.api import ShardInfo
-from pipeline.kinesis.shards import FORGET_MS, HASH_RANGE, list_streams, merge_listing, owned_by, owner_of, tiles
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.shards import FORGET_MS, HASH_RANGE, list_streams, merge_listing, owned_by, owner_of, tiles
 from tests.kinesis.fake import FakeKinesis
 
 HALF = HASH_RANGE // 2

@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from pipeline.kinesis.calls import KinesisCalls
+from pipeline.aws import RenewedClient
+from pipeline.kinesis.calls import BotoKinesis
 from pipeline.kinesis.client import _open_client, _time
 from tests.kinesis.wire import Wire
 
@@ -19,7 +20,7 @@ def test_the_client_of_the_job_gives_arrivals_in_whole_milliseconds(monkeypatch:
     client = _open_client('http://127.0.0.1:9', 'eu-west-1')
     client.meta.events.register('before-send.kinesis', wire._send)
 
-    page = KinesisCalls(lambda: client).records('events', 'shardId-0', 'it')
+    page = BotoKinesis(RenewedClient(lambda: client)).records('events', 'shardId-0', 'it')
 
     assert [record.arrival_ms for record in page.records] == list(times.values())
 

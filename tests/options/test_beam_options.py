@@ -6,8 +6,8 @@ import shlex
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.errors import OptionRefused
 from pipeline.options.beam_options import FLINK, FLINK_FLAGS, FLINK_NUMBERS, FLINK_TEXTS, check_beam_options
-from pipeline.options.types import Refused
 
 OURS = ['--stream', '--output', '--flush_interval_s']
 ON_FLINK = ('--streaming --flink_version=1.19 --flink_master=127.0.0.1:8081 --flink_job_server_jar=x.jar '
@@ -53,7 +53,7 @@ def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
     ('--gcs_custom_audit_entries x', 'DirectRunner',
      "Beam's own options: Expecting value: line 1 column 1 (char 0)")])
 def test_what_neither_knows_is_refused(line: str, runner: str, answer: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OptionRefused) as refused:
         check_beam_options(shlex.split(line), runner, OURS)
 
     assert str(refused.value) == answer

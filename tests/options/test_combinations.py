@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from pipeline.options.combinations import check_together
-from pipeline.options.types import Refused
+from pipeline.errors import OptionRefused
+from pipeline.options.options import check_together
 
 FINE: dict[str, object] = {
     'start': None, 'start_over': False, 'stop': None, 'new_layout': False, 'no_backup': False, 'backup_output': None,
@@ -38,5 +38,5 @@ def test_these_go_together(values: dict[str, object]) -> None:
     {'s3_kms_key_id': 'x', 'output': 's3://lake'}, {'s3_sse': 'AES256', 's3_kms_key_id': 'x', 'output': 's3://lake'},
     {'s3_sse': 'aws:kms'}])
 def test_these_do_not(values: dict[str, object]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(OptionRefused):
         check_together(argparse.Namespace(**{**FINE, **values}))

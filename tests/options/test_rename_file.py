@@ -5,8 +5,8 @@ import pathlib
 
 import pytest
 
+from pipeline.errors import OptionRefused
 from pipeline.options.rename_file import CONVENTION_ONLY, RenameFile, read_rename, rules_of
-from pipeline.options.types import Refused
 from transforms.rules import CONVENTION, Rules
 
 MAPPING = {'Old Name': 'new_name', 'noise': None, 'Größe': 'size'}
@@ -75,7 +75,7 @@ def test_none_leaves_names_alone_and_nothing_is_the_convention() -> None:
 
 
 def test_two_olds_to_one_new_are_refused_by_option_and_file() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OptionRefused) as refused:
         rules_of(RenameFile('names.json', {'a': 'x', 'b': 'x'}))
 
     assert str(refused.value) == (

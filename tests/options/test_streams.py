@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from pipeline.options.streams import Stream, check_streams, read_stream
-from pipeline.options.types import Refused
+from pipeline.errors import OptionRefused
+from pipeline.options.types import Stream, check_streams, read_stream
 
 ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/app.events_1-x'
 CHINA = 'arn:aws-cn:kinesis:cn-north-1:123456789012:stream/app'
@@ -40,10 +40,10 @@ def test_the_region_is_that_of_the_arns() -> None:
 
 def test_streams_with_one_label_are_fine_and_with_one_name_are_not() -> None:
     assert check_streams([Stream('a', None, 'ios'), Stream('b', None, 'ios')], None) is None
-    with pytest.raises(Refused):
+    with pytest.raises(OptionRefused):
         check_streams([Stream('a', None, 'ios'), Stream('a', None, 'android')], None)
 
 
 def test_streams_of_two_regions_are_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(OptionRefused):
         check_streams([read_stream(ARN), read_stream(CHINA)], None)

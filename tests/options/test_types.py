@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.options.types import DAY_MS, flush_interval, iso_ms, one_of, plain, shown, start_time, stop_time, whole_number
+from pipeline.options.types import (
+    DAY_MS,
+    flush_interval,
+    iso_ms,
+    one_of,
+    plain,
+    shown,
+    start_time,
+    stop_time,
+    whole_number,
+)
 
 TEN_FIFTEEN = 1_795_428_900_000
 

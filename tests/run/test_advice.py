@@ -15,22 +15,22 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline import commit as commit_module
-from pipeline import execute as execute_module
 from pipeline import main as program
-from pipeline import run as run_module
-from pipeline.kinesis import read as read_module
-from pipeline.kinesis.rate_limiter import Pace
-from pipeline.kinesis.fetch import ShardPages
-from pipeline.kinesis.shared import Shared
-from pipeline.kinesis.monitor import Vitals
+from pipeline.commit import commit as commit_module
 from pipeline.commit.manifests import write_manifest
+from pipeline.kinesis import read as read_module
+from pipeline.kinesis.fetch import ShardPages
+from pipeline.kinesis.monitor import Monitor
+from pipeline.kinesis.rate_limiter import RateLimiter
+from pipeline.kinesis.shared import Shared
 from pipeline.options.options import parse_options
-from pipeline.stores.base import FolderStore
 from pipeline.options.types import iso_ms
+from pipeline.run import execute as execute_module
+from pipeline.run import run as run_module
+from pipeline.stores.base import FolderStore
 from tests.kinesis.driver import Inline
 from tests.kinesis.fake import DAY_MS, FakeKinesis
-from tests.test_options import BASE
+from tests.options.test_options import BASE
 
 START = iso_ms('2025-03-01T08:00:00Z') or 0
 HOUR_MS = 3_600_000
@@ -78,8 +78,8 @@ class Site:
 
 
 def shared_of(fake: FakeKinesis) -> Shared:
-    pace = Pace(fake.clock)
-    return Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Vitals(pace), Inline(),
+    pace = RateLimiter(fake.clock)
+    return Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Monitor(pace), Inline(),
                   fake.sleep, fake.local_ms)
 
 
@@ -178,7 +178,7 @@ def test_a_stream_that_is_made_again_under_a_running_job_starts_over(
     def replaced(*_: Any) -> None:
         site.fake.now_ms += 1000
         site.fake.make_again()
-        read_module.share((), None, None).horizons_of(site.fake.settings(streams=before)).refresh_if_due()
+        read_module.share((), None, None).retention_of(site.fake.settings(streams=before)).refresh_if_due()
 
     before = site.fake.infos()
     with monkeypatch.context() as patch:

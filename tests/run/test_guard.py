@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.kinesis.settings import StreamInfo
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import Anchor, make_manifest, write_manifest
+from pipeline.commit.manifests import ResumePoint, make_manifest, write_manifest
+from pipeline.errors import RunRefused
+from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
-from pipeline.run.guard import RunRefused, check_resume, check_rewrite, former_layout, settings_of
-from pipeline.stores.base import MemoryStore
 from pipeline.options.types import iso_ms
-from tests.ledgers import balanced
+from pipeline.run.guard import check_resume, check_rewrite, former_layout, settings_of
+from pipeline.stores.base import MemoryStore
 from tests.command_lines import options_of
+from tests.ledgers import balanced
 
 HOUR = iso_ms('2026-11-23T10:00:00Z') or 0
 WINDOW = HOUR + 900_000
@@ -30,8 +31,8 @@ def settings(*args: str, streams: list[StreamInfo] | None = None) -> dict[str, A
     return settings_of(options_of(*args), streams or [info()])
 
 
-def anchor(before: dict[str, Any], end_ms: int = WINDOW) -> Anchor:
-    return Anchor(end_ms, 0, {}, before)
+def resume_point(before: dict[str, Any], end_ms: int = WINDOW) -> ResumePoint:
+    return ResumePoint(end_ms, 0, {}, before)
 
 
 def committed(before: dict[str, Any], *windows_ms: int, flush_ms: int = 300_000) -> MemoryStore:
@@ -74,25 +75,25 @@ def test_going_on_with_another_placement_is_refused_with_both_values(
         args: list[str], streams: list[StreamInfo] | None, difference: str) -> None:
     now = settings(*args, streams=streams)
 
-    assert refusal(check_resume, anchor(settings()), now, False) == (
+    assert refusal(check_resume, resume_point(settings()), now, False) == (
         f'{difference}: resume.json goes on with the former; keep to it, or give --new_layout to change from the next '
         'full hour on')
-    assert check_resume(anchor(settings()), now, True) == HOUR + 3_600_000
+    assert check_resume(resume_point(settings()), now, True) == HOUR + 3_600_000
 
 
 def test_at_a_full_hour_the_new_layout_begins_at_once() -> None:
-    assert check_resume(anchor(settings(), HOUR), settings('--output_shards', '2'), True) == HOUR
+    assert check_resume(resume_point(settings(), HOUR), settings('--output_shards', '2'), True) == HOUR
 
 
 def test_other_content_goes_on_without_a_word() -> None:
-    assert check_resume(anchor(settings()), settings('--rename', 'none'), False) is None
+    assert check_resume(resume_point(settings()), settings('--rename', 'none'), False) is None
 
 
 @pytest.mark.parametrize('new_layout', [False, True])
 def test_a_stream_that_was_made_again_is_refused_whatever_is_given(new_layout: bool) -> None:
     again = settings(streams=[info(created_ms=CREATED + 60_000)])
 
-    assert refusal(check_resume, anchor(settings()), again, new_layout) == (
+    assert refusal(check_resume, resume_point(settings()), again, new_layout) == (
         '--stream app: was created at 2023-11-14T22:14:20Z, but resume.json goes on in one created at '
         '2023-11-14T22:13:20Z: its positions mean nothing here; start over with --start=earliest --start_over, or '
         'write to another --output')

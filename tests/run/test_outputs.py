@@ -4,9 +4,9 @@ import pathlib
 
 import pytest
 
+from pipeline.errors import RunRefused
 from pipeline.options.options import Options
 from pipeline.run.outputs import check_outputs
-from pipeline.run.guard import RunRefused
 from tests.command_lines import options_of
 
 

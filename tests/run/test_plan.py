@@ -1,24 +1,26 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from typing import Any
 
 import pytest
 
+from pipeline.commit.ledger import add_up
+from pipeline.commit.manifests import ResumePoint, make_manifest, write_manifest, write_resume_point
+from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import ShardInfo, Summary
-from pipeline.kinesis.errors import PassingError, ReadError
-from pipeline.kinesis.patience import patiently
+from pipeline.kinesis.calls import ask
+from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import Anchor, make_manifest, write_anchor, write_manifest
-from pipeline.run.plan import Plan, make_plan, now_of
-from pipeline.run.guard import RunRefused, settings_of
-from pipeline.stores.base import MemoryStore
 from pipeline.options.types import iso_ms
+from pipeline.run.guard import settings_of
+from pipeline.run.plan import Plan, make_plan, now_of
+from pipeline.stores.base import MemoryStore
 from pipeline.windows import iso
-from tests.ledgers import balanced
 from tests.command_lines import options_of
+from tests.ledgers import balanced
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 NOW = iso_ms('2026-11-23T10:17:21Z') or 0
@@ -87,7 +89,7 @@ def resumable(end_ms: int, positions: dict[str, Any] | None = None, **created: i
     """A store with a resume.json that ends there."""
     store = MemoryStore()
     known = settings(created=created or {'app': YOUNG})
-    write_anchor(store, Anchor(end_ms, 0, POSITIONS if positions is None else positions, known))
+    write_resume_point(store, ResumePoint(end_ms, 0, POSITIONS if positions is None else positions, known))
     store.effects.clear()
     return store
 
@@ -132,8 +134,8 @@ def test_a_start_in_the_future_is_refused() -> None:
 def test_a_run_without_resume_sets_it_to_its_start(args: list[str]) -> None:
     made = plan(*args)
 
-    assert made.anchor == Anchor(made.start_ms, made.start_ms, {}, settings())
-    assert made.moves_anchor
+    assert made.resume_point == ResumePoint(made.start_ms, made.start_ms, {}, settings())
+    assert made.moves_resume_point
 
 
 def test_planning_writes_nothing() -> None:
@@ -150,12 +152,12 @@ def test_resume_goes_on_by_sequence_number(args: list[str]) -> None:
 
     assert (made.start_ms, made.since_ms) == (at('10:00:00'), 0)
     assert made.cursors == (Cursor('app', 'shardId-1', 0, '1', 5), Cursor('app', 'shardId-2', 0, '2', 5, closed=True))
-    assert (made.anchor, made.moves_anchor, made.notes) == (None, True, ())
+    assert (made.resume_point, made.moves_resume_point, made.notes) == (None, True, ())
 
 
 def test_a_resume_before_anything_was_committed_reads_from_the_first_start() -> None:
     store = MemoryStore()
-    write_anchor(store, Anchor(at('10:00:00'), at('10:00:00'), {}, settings()))
+    write_resume_point(store, ResumePoint(at('10:00:00'), at('10:00:00'), {}, settings()))
 
     assert times(plan(store=store)) == (at('10:00:00'), -1, at('10:00:00'))
 
@@ -180,7 +182,8 @@ def test_resume_without_anything_to_resume_is_refused() -> None:
 def test_an_explicit_start_is_that_of_a_new_output_a_service_goes_on(start: str) -> None:
     made = plan('--start', start, store=resumable(at('10:00:00')))
 
-    assert (made.start_ms, len(made.cursors), made.anchor, made.moves_anchor) == (at('10:00:00'), 2, None, True)
+    assert (made.start_ms, len(made.cursors)) == (at('10:00:00'), 2)
+    assert (made.resume_point, made.moves_resume_point) == (None, True)
     assert made.notes == (
         f'--start={start} counts for a new output only: going on from 2026-11-23T10:00:00Z',)
 
@@ -197,7 +200,7 @@ def test_a_service_with_a_start_of_its_own_is_told_of_a_gap_and_skips_it_as_one_
 def test_a_bounded_run_with_a_start_of_its_own_leaves_resume_alone() -> None:
     made = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
 
-    assert (made.anchor, made.moves_anchor, made.notes) == (None, False, ())
+    assert (made.resume_point, made.moves_resume_point, made.notes) == (None, False, ())
 
 
 @pytest.mark.parametrize('stop', [[], ['--stop', 'now']])
@@ -206,8 +209,8 @@ def test_a_bounded_run_with_a_start_of_its_own_leaves_resume_alone() -> None:
 def test_starting_over_moves_resume_whether_bounded_or_not(start: str, begins: int, stop: list[str]) -> None:
     made = plan('--start', start, '--start_over', *stop, store=resumable(at('10:00:00')))
 
-    assert (made.start_ms, made.cursors, made.moves_anchor) == (begins, (), True)
-    assert made.anchor == Anchor(begins, begins, {}, settings())
+    assert (made.start_ms, made.cursors, made.moves_resume_point) == (begins, (), True)
+    assert made.resume_point == ResumePoint(begins, begins, {}, settings())
     assert made.notes == (f'starting over at {iso(begins)}, resume.json was at 2026-11-23T10:00:00Z: leave '
                           '--start_over out from now on, or each run starts over',)
 
@@ -217,7 +220,9 @@ def test_starting_over_at_the_tip_skips_what_is_between_on_purpose() -> None:
 
 
 def test_an_output_without_resume_may_start_over_too() -> None:
-    assert plan('--start', 'earliest', '--start_over').anchor == Anchor(at('08:15:00'), at('08:15:00'), {}, settings())
+    made = plan('--start', 'earliest', '--start_over')
+
+    assert made.resume_point == ResumePoint(at('08:15:00'), at('08:15:00'), {}, settings())
 
 
 AGAIN = YOUNG + HOUR
@@ -233,7 +238,7 @@ def test_a_stream_made_again_is_refused_in_every_run_until_one_starts_over(args:
 
     assert refusal(*args, store=store, created={'app': AGAIN}) == MADE_AGAIN
     made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
-    assert made.anchor == Anchor(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
+    assert made.resume_point == ResumePoint(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
 
 
 def committed(store: MemoryStore, *clocks: str, created: dict[str, int] | None = None, args: tuple[str, ...] = (),
@@ -252,8 +257,8 @@ def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_
 
     assert times(made) == (at('09:25:00'), -1, at('09:15:00'))  # what came before goes into the first open window
     assert made.notes[0] == 'windows up to 2026-11-23T09:25:00Z stay as they are: they hold what the former stream held'
-    assert made.anchor is not None
-    write_anchor(store, made.anchor)
+    assert made.resume_point is not None
+    write_resume_point(store, made.resume_point)
     assert times(plan(store=store, created={'app': AGAIN})) == times(made)
 
 
@@ -309,7 +314,7 @@ def test_a_replay_with_another_placement_writes_committed_windows_again_and_no_o
         '--output_shards: was 1, is 2: resume.json goes on with the former, and not every window from '
         '2026-11-23T09:00:00Z to 2026-11-23T09:15:00Z is committed; keep to it, give --replace, or write to another '
         '--output')
-    assert plan(*two, '2026-11-23T09:15:00Z', '--replace', store=store).moves_anchor is False
+    assert plan(*two, '2026-11-23T09:15:00Z', '--replace', store=store).moves_resume_point is False
     assert '--output_shards: was 1, is 2: resume.json goes on at' in refusal(*two, 'now', '--replace', store=store)
 
 
@@ -329,7 +334,7 @@ def test_an_output_that_lost_resume_is_not_given_to_other_streams() -> None:
         '--stream: was app, is other: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are '
         'committed from the former; put it back, write to another --output, or begin after them with '
         '--start=2026-11-23T09:10:00Z --start_over')
-    assert plan(*args, '2026-11-23T09:10:00Z', '--start_over', store=store, created=OTHER_APP).moves_anchor
+    assert plan(*args, '2026-11-23T09:10:00Z', '--start_over', store=store, created=OTHER_APP).moves_resume_point
 
 
 def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
@@ -339,7 +344,7 @@ def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
         '--start=latest: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are committed; '
         'put it back, or go on after the last window before which none is missing: --start=2026-11-23T09:10:00Z, if '
         'none is')
-    assert plan('--start', '2026-11-23T09:10:00Z', store=store).anchor == Anchor(
+    assert plan('--start', '2026-11-23T09:10:00Z', store=store).resume_point == ResumePoint(
         at('09:10:00'), at('09:10:00'), {}, settings())
     assert plan(store=store).start_ms == at('08:15:00')
 
@@ -381,7 +386,8 @@ def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shar
 
     start_ms = at('10:25:00') - DAY
     assert times(made) == (start_ms, -1, start_ms)
-    assert (made.cursors, made.anchor) == ((), Anchor(start_ms, start_ms, {}, settings(created={'app': OLD})))
+    assert made.cursors == ()
+    assert made.resume_point == ResumePoint(start_ms, start_ms, {}, settings(created={'app': OLD}))
     assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
 
 
@@ -449,7 +455,7 @@ def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
 
     assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')), Cursor('new', 'shardId-2', at('10:00:00')))
     assert made.notes == ('stream new is new: read from 2026-11-23T10:00:00Z on',)
-    assert made.anchor is None
+    assert made.resume_point is None
 
 
 def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced() -> None:
@@ -469,13 +475,13 @@ def test_a_resume_with_other_settings_looks_for_what_the_former_run_left_and_not
 
     made = plan('--rename', 'none', store=store)
 
-    assert made.leftovers == (at('10:00:00'), at('11:00:00') + DAY)
-    assert made.anchor == Anchor(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
-    assert made.anchor is not None
-    write_anchor(store, made.anchor)
+    assert made.orphan_range == (at('10:00:00'), at('11:00:00') + DAY)
+    assert made.resume_point == ResumePoint(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
+    assert made.resume_point is not None
+    write_resume_point(store, made.resume_point)
     again = plan('--rename', 'none', store=store)
-    assert (again.leftovers, again.anchor) == (None, None)
-    assert plan(store=store).leftovers == made.leftovers
+    assert (again.orphan_range, again.resume_point) == (None, None)
+    assert plan(store=store).orphan_range == made.orphan_range
 
 
 def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
@@ -486,9 +492,9 @@ def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
         made = plan(*args, store=store, created=known, shards=('shardId-1',))
 
         assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')),)
-        assert made.leftovers
-        if made.anchor:
-            write_anchor(store, made.anchor)
+        assert made.orphan_range
+        if made.resume_point:
+            write_resume_point(store, made.resume_point)
 
 
 @pytest.mark.parametrize(('args', 'end'), [
@@ -498,14 +504,14 @@ def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
 def test_a_run_that_replaces_looks_for_leftovers_in_its_own_windows(args: list[str], end: int) -> None:
     made = plan('--start', '2026-11-23T09:00:00Z', *args, store=resumable(at('10:00:00')))
 
-    assert made.leftovers == (at('09:00:00'), end)
+    assert made.orphan_range == (at('09:00:00'), end)
 
 
 @pytest.mark.parametrize('args', [[], ['--start', '2026-11-23T09:00:00Z'], ['--start', 'earliest', '--stop', 'now'],
                                   ['--start', 'earliest', '--stop', 'now', '--rename', 'none']])
 def test_other_runs_list_no_objects(args: list[str]) -> None:
-    assert plan(*args, store=resumable(at('10:00:00'))).leftovers is None
-    assert plan(*args[:2]).leftovers is None
+    assert plan(*args, store=resumable(at('10:00:00'))).orphan_range is None
+    assert plan(*args[:2]).orphan_range is None
 
 
 def test_a_stop_in_the_far_future_is_planned_at_once() -> None:
@@ -535,30 +541,34 @@ def test_a_group_must_fit_into_memory() -> None:
     assert plan(open_shards=32).start_ms
 
 
-def test_a_call_that_fails_for_now_is_made_again() -> None:
-    delays: list[float] = []
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let time pass by waiting alone, and return the delays."""
+    slept: list[float] = []
+    monkeypatch.setattr('pipeline.aws.time', types.SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
+    return slept
+
+
+def test_a_call_that_fails_for_now_is_made_again(delays: list[float]) -> None:
     calls = ScriptedCalls({'app': YOUNG}, failures=3)
 
-    assert patiently(calls.summary, 'app', delays.append).created_ms == YOUNG
-    assert delays == [0.5, 1.0, 2.0]
+    assert ask(calls.summary, 'app').created_ms == YOUNG
+    assert [delay <= most <= 2 * delay for delay, most in zip(delays, [0.5, 1.0, 2.0], strict=True)] == [True] * 3
 
 
-def test_a_run_that_has_begun_outlasts_an_outage_of_an_hour_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    delays: list[float] = []
-    calls = ScriptedCalls({'app': YOUNG}, now_ms=7, failures=200)
+def test_a_run_that_has_begun_outlasts_an_outage_of_an_hour_and_says_so(
+        delays: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    calls = ScriptedCalls({'app': YOUNG}, now_ms=7, failures=300)
 
-    assert now_of(calls, plan().streams, delays.append) == 7
-    assert (len(delays), max(delays)) == (200, 20.0)
-    assert sum(delays) > 3600
-    assert caplog.messages == ['Kinesis does not answer for stream app (InternalFailure), asking again'] * 25
+    assert now_of(calls, plan().streams) == 7
+    assert (len(delays), sum(delays) > 3600) == (300, True)
+    assert caplog.messages == ['Kinesis for stream app fails with InternalFailure, trying again'] * 19
 
 
-def test_a_call_that_goes_on_failing_is_told_in_one_line() -> None:
-    delays: list[float] = []
-
+def test_a_call_that_goes_on_failing_is_told_in_one_line(delays: list[float]) -> None:
     with pytest.raises(ReadError) as error:
-        patiently(ScriptedCalls({}, failures=99).summary, 'app', delays.append)
+        ask(ScriptedCalls({}, failures=99).summary, 'app')
 
     assert str(error.value) == ('Kinesis does not answer for stream app (InternalFailure): check the endpoint, the '
                                 'region and the network')
-    assert (len(delays), sum(delays)) == (7, 51.5)
+    assert 60 <= sum(delays) < 80

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import make_manifest, write_manifest
+from pipeline.options.types import iso_ms
 from pipeline.run.report import Report, sum_up
 from pipeline.stores.base import MemoryStore
-from pipeline.options.types import iso_ms
 from tests.ledgers import balanced
 
 FLUSH_MS = 300_000

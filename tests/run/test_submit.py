@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.kinesis.errors import Gap
+from pipeline.errors import Gap, PipelineFailed
+from pipeline.run.execute import submit
 from pipeline.runners.runners import beam_options
-from pipeline.run.submit import PipelineFailed, submit
 from tests.command_lines import options_of
 
 FLINK = ('--runner', 'FlinkRunner')

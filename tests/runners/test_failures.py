@@ -3,11 +3,8 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from pipeline.write.chunks import OverlapError
+from pipeline.errors import ManifestError, OverlapError, ReadError, StoreError
 from pipeline.runners.failures import reason_of
-from pipeline.kinesis.errors import ReadError
-from pipeline.commit.manifests import ManifestError
-from pipeline.stores.base import StoreError
 
 
 @pytest.mark.parametrize('kind', [ReadError, StoreError, ManifestError, OverlapError])
@@ -28,7 +25,7 @@ def test_any_error_of_the_aws_sdk_is_told_in_a_line() -> None:
 
 
 @pytest.mark.parametrize('error', [
-    RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.stores.base.StoreError: no'), TypeError()])
+    RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.errors.StoreError: no'), TypeError()])
 def test_a_bug_has_no_such_line(error: Exception) -> None:
     assert reason_of(error) is None
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.runners.flink_api import FlinkError, FlinkMaster, JobState, cause_of
+from pipeline.errors import FlinkError
+from pipeline.runners.flink_api import FlinkMaster, JobState, cause_of
 from tests.flink_rest import JOB, NAME, PATH, FlinkRest, serving
 
 JAVA = ('org.apache.flink.runtime.JobException: Recovery is suppressed by FixedDelay\n\tat a.B.c(B.java:1)\n'

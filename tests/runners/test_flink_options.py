@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 
-from pipeline.runners.flink_api import FlinkError
+from pipeline.errors import FlinkError, RunRefused
 from pipeline.runners.runners import beam_options, check_runner, job_name, watched
-from pipeline.run.guard import RunRefused
-from tests.flink_rest import JOB, PATH, FlinkRest, serving
 from tests.command_lines import options_of
+from tests.flink_rest import JOB, PATH, FlinkRest, serving
 
 FLINK = ('--runner', 'FlinkRunner')
 SAFE = {'checkpointing_interval': '30000', 'checkpointing_mode': 'EXACTLY_ONCE',

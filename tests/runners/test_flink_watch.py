@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from pipeline.runners.flink_api import FlinkError, FlinkMaster
+from pipeline.errors import FlinkError, Gap
+from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_watch import CANCEL_S, FlinkWatch, cancel_job, watching
-from pipeline.kinesis.errors import Gap
 from tests.flink_rest import JOB, NAME, PATH, FlinkRest, serving
 
 

@@ -13,9 +13,9 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
+from pipeline.errors import RunRefused
 from pipeline.runners.flink_options import flink_options
 from pipeline.runners.runners import beam_options, readers_of, runs_here
-from pipeline.run.guard import RunRefused
 from tests.command_lines import options_of
 
 DATAFLOW = ['--runner', 'DataflowRunner']

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pipeline.errors import StoreError
 from pipeline.local.servers import LOOPBACK, LocalAws, demo_environment
+from pipeline.stores.base import FolderStore, MemoryStore, Store
 from pipeline.stores.s3 import S3Store
-from pipeline.stores.base import FolderStore, MemoryStore, Store, StoreError
 
 BUCKET = 'lake'
 
@@ -238,7 +239,7 @@ def test_a_call_that_is_denied_says_what_to_grant_and_what_aws_says(
 def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 120.0))
     time = types.SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
-    monkeypatch.setattr('pipeline.stores.s3_calls.time', time)
+    monkeypatch.setattr('pipeline.aws.time', time)
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
         monkeypatch.setenv(name, 'us-east-1')
 

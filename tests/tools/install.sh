@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside Python packages, into .venv/tools: built or fetched once, from package registries only.
 set -eu
+unset PYTHONPATH  # pip would check the job's own requirements in the environments of the tools
 cd "$(dirname "$0")/../.."
 mkdir -p .venv/tools
 tools=$(cd .venv/tools && pwd -P)  # npm does not take a path with a link in it

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.write.buckets import Buckets
 from pipeline.write.chunks import decode_chunk
+from pipeline.write.window import LineBuffers
 from transforms import Origin
 
 WINDOW = 1_763_893_500_000
@@ -14,8 +14,8 @@ def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub
 
 
 def test_a_full_chunk_is_cut_and_the_next_line_begins_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('pipeline.write.buckets.CHUNK_BYTES', 10)
-    buckets = Buckets()
+    monkeypatch.setattr('pipeline.write.window.CHUNK_BYTES', 10)
+    buckets = LineBuffers()
 
     given = [[decode_chunk(keyed.value[1]) for keyed in buckets.add('a', origin(number), 0, line)]
              for number, line in enumerate([b'12345', b'1234', b'1', b'x'])]
@@ -27,8 +27,8 @@ def test_a_full_chunk_is_cut_and_the_next_line_begins_another(monkeypatch: pytes
 
 
 def test_a_full_bundle_gives_every_chunk_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('pipeline.write.buckets.BUNDLE_BYTES', 10)
-    buckets = Buckets()
+    monkeypatch.setattr('pipeline.write.window.BUNDLE_BYTES', 10)
+    buckets = LineBuffers()
 
     given = [[keyed.value[0] for keyed in buckets.add(path, origin(number), 0, line)]
              for number, (path, line) in enumerate([('a', b'12345'), ('b', b'1234'), ('a', b'1'), ('a', b'x')])]

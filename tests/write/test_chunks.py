@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.write.chunks import Chunk, OverlapError, Position, decode_chunk, encode_chunk, encode_loose_chunk, join_chunks
+from pipeline.errors import OverlapError
+from pipeline.write.chunks import Chunk, Position, decode_chunk, encode_chunk, encode_loose_chunk, join_chunks
 
 BIG = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.write.layout import Layout
 from pipeline.options.types import iso_ms
+from pipeline.write.layout import Layout
 from transforms import Origin
 
 ARRIVAL = iso_ms('2026-11-23T10:17:21.500Z') or 0

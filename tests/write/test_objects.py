@@ -15,8 +15,9 @@ from apache_beam.testing import test_pipeline as testing
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
+from pipeline.errors import StoreError
+from pipeline.stores.base import FolderStore, MemoryStore
 from pipeline.write.chunks import Position, encode_chunk
-from pipeline.stores.base import FolderStore, MemoryStore, StoreError
 from pipeline.write.objects import COMPRESSIONS, WriteObjects, _Write, gzip_bytes
 
 EVENTS = b'events/year=2026/month=11/day=23/hour=10/platform=ios/20261123T101500Z-p00000-00000-of-00001.json.gz'

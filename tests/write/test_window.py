@@ -8,11 +8,11 @@ import pytest
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 
-from pipeline.write.window import _BucketBackup, _BucketEvents, _BucketFailures
-from pipeline.write.chunks import decode_chunk, join_chunks
 from pipeline.kinesis.api import RawRecord
 from pipeline.kinesis.assign import Batch
+from pipeline.write.chunks import decode_chunk, join_chunks
 from pipeline.write.layout import Layout
+from pipeline.write.window import _WindowBackup, _WindowEvents, _WindowFailures
 from transforms import (
     Failure,
     Origin,
@@ -79,7 +79,7 @@ class Bundle:
 def test_lines_are_gathered_by_object_in_stream_order(batched: bool) -> None:
     records = [record(1, 'ios', 'web'), record(2), record(3, 'ios')]
 
-    bundle = Bundle(_BucketEvents(Layout()), records, batched)
+    bundle = Bundle(_WindowEvents(Layout()), records, batched)
 
     assert bundle.objects == {
         f'events/{HOUR}/platform=ios/{NAME}': b'{"platform":"ios","n":0}\n{"platform":"ios","n":0}\n',
@@ -97,7 +97,7 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
         Record(origin(5, sub=1), b'', [{'event_time': '2025-11-23 00:00:00'}], [0], 1),
         Record(origin(6, window_ms=WINDOW + 300_000), b'')]
 
-    rows = Bundle(_BucketEvents(Layout()), records, batched).rows
+    rows = Bundle(_WindowEvents(Layout()), records, batched).rows
 
     assert rows == {
         WINDOW: {'records': 4, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 6,
@@ -109,10 +109,10 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
     (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
 def test_times_that_cannot_be_read_are_told_from_those_that_are_not_there(
         time: str | None, counts: tuple[int, int]) -> None:
-    rows = Bundle(_BucketEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+    rows = Bundle(_WindowEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
 
     assert (rows[WINDOW].get('hours_of_arrival', 0), rows[WINDOW].get('unreadable_times', 0)) == counts
-    arrival = Bundle(_BucketEvents(Layout(partition_time='arrival')),
+    arrival = Bundle(_WindowEvents(Layout(partition_time='arrival')),
                      [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
     assert 'hours_of_arrival' not in arrival[WINDOW]
 
@@ -131,7 +131,7 @@ def test_the_lines_of_a_record_are_held_to_their_limit_as_they_are_written(docum
     record = glued(b'{"n":1}' + document * 9 + b'{"n":2}')
     budget = 16 * len(record.data) + 65_536
 
-    bundle = Bundle(_BucketEvents(Layout()), [record])
+    bundle = Bundle(_WindowEvents(Layout()), [record])
 
     lines = b''.join(bundle.objects.values())
     refused = len(bundle.malformed)
@@ -147,7 +147,7 @@ def test_shards_and_windows_do_not_share_a_chunk() -> None:
     elements = [record(1, 'ios'), Record(origin(1, 'shardId-1'), b'', [{'platform': 'ios', 'n': 9}], [0], 1),
                 Record(origin(2, window_ms=WINDOW + 300_000), b'', [{'platform': 'ios', 'n': 8}], [0], 1)]
 
-    bundle = Bundle(_BucketEvents(Layout()), elements)
+    bundle = Bundle(_WindowEvents(Layout()), elements)
 
     assert {path: len(chunks) for path, chunks in bundle.chunks.items()} == {
         f'events/{HOUR}/platform=ios/{NAME}': 2,
@@ -162,8 +162,8 @@ def test_failures_of_several_stages_come_out_in_stream_order() -> None:
     layout = Layout()
     stages = [[failure(3), failure(1, index=2)], [failure(2)], [failure(1, index=1)]]
 
-    together = Bundle(_BucketFailures(layout), [item for stage in stages for item in stage])
-    apart = [Bundle(_BucketFailures(layout), stage) for stage in stages]
+    together = Bundle(_WindowFailures(layout), [item for stage in stages for item in stage])
+    apart = [Bundle(_WindowFailures(layout), stage) for stage in stages]
 
     ((path, body),) = together.objects.items()
     lines = [orjson.loads(line) for line in body.splitlines()]
@@ -173,7 +173,7 @@ def test_failures_of_several_stages_come_out_in_stream_order() -> None:
 
 
 def test_failures_are_counted_by_error_type() -> None:
-    bundle = Bundle(_BucketFailures(Layout()), [failure(1), failure(2), failure(3, 'invalid-json')])
+    bundle = Bundle(_WindowFailures(Layout()), [failure(1), failure(2), failure(3, 'invalid-json')])
 
     assert bundle.rows == {WINDOW: {'error too-deep': 2, 'error invalid-json': 1}}
     assert set(bundle.chunks) == {f'errors/{code}/{HOUR}/{NAME}' for code in ('too-deep', 'invalid-json')}
@@ -182,7 +182,7 @@ def test_failures_are_counted_by_error_type() -> None:
 def test_the_backup_holds_each_record_as_it_came() -> None:
     records = [RawRecord('7', WINDOW + 5, None, b'\xff\x00'), RawRecord('8', WINDOW + 6, 'k', b'')]
 
-    bundle = Bundle(_BucketBackup(Layout()), [Batch('app', 'shardId-0', WINDOW, 0, records)])
+    bundle = Bundle(_WindowBackup(Layout()), [Batch('app', 'shardId-0', WINDOW, 0, records)])
 
     assert bundle.rows == {WINDOW: {'backup': 2}}
     assert bundle.objects == {f'backup/{HOUR}/{NAME}': (
@@ -193,7 +193,7 @@ def test_the_backup_holds_each_record_as_it_came() -> None:
 
 
 def test_the_next_bundle_begins_with_nothing() -> None:
-    dofn = _BucketEvents(Layout())
+    dofn = _WindowEvents(Layout())
     Bundle(dofn, [record(1, 'ios')])
 
     assert Bundle(dofn, []).chunks == Bundle(dofn, []).rows == {}

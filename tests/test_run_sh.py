@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 TOOLS = ('bash', 'cat', 'dirname', 'env', 'readlink')
 PYTHON = """#!{real} -I
 import json, os, pathlib, platform, sys
