@@ -13,7 +13,7 @@ setup(
     packages=['pipeline', 'pipeline.kinesis', 'pipeline.local', 'transforms'],
     install_requires=[
         # One series of orjson: how it spells a number (1e16 or 1e+16) is part of the lines.
-        'apache-beam[aws]>=2.77,<2.78', 'boto3>=1.40,<2', 'orjson>=3.13,<3.14', 'msgspec>=0.22,<0.23',
+        'apache-beam[aws]>=2.77,<2.78', 'boto3>=1.44,<2', 'orjson>=3.13,<3.14', 'msgspec>=0.22,<0.23',
         'PyYAML>=6,<7', 'zstandard>=0.23,<1'],
     extras_require={
         'gcp': ['apache-beam[gcp]>=2.77,<2.78'],
