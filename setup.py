@@ -1,5 +1,5 @@
 """What workers install. Tool settings are in pyproject.toml."""
-from setuptools import setup
+from setuptools import find_packages, setup
 
 # Each with a lower bound: pip walks back through the releases of what has none.
 LOCAL = ['moto[kinesis,s3,server]==5.2.*', 'duckdb>=1.4,<2']
@@ -10,7 +10,7 @@ setup(
     description='Events of Kinesis Data Streams as JSON lines on S3, by an Apache Beam streaming job',
     license='Apache-2.0',
     python_requires='>=3.11',
-    packages=['pipeline', 'pipeline.kinesis', 'pipeline.local', 'transforms'],
+    packages=find_packages(include=['pipeline*', 'transforms*']),
     install_requires=[
         # One series of orjson: how it spells a number (1e16 or 1e+16) is part of the lines.
         'apache-beam[aws]>=2.77,<2.78', 'boto3>=1.44,<2', 'orjson>=3.13,<3.14', 'msgspec>=0.22,<0.23',

@@ -53,7 +53,7 @@ def run_stage(way: str, transform: beam.PTransform, records: Sequence[Record], g
     for name, expected in (('records', good), ('malformed', malformed)):
         shown = getattr(output, name) | f'Plain {name}' >> beam.Map(plain)
         assert_that(shown, equal_to([plain(item) for item in expected]), label=f'check {name} {uuid.uuid4().hex}')
-    result = pipeline.run.run()
+    result = pipeline.run()
     result.wait_until_finish()
     return Counter({counter.key.metric.name: counter.committed for counter in result.metrics().query()['counters']
                     if counter.key.metric.namespace not in ('', None)})

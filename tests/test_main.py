@@ -47,7 +47,7 @@ def test_what_a_run_says_is_printed(monkeypatch: pytest.MonkeyPatch, capfd: pyte
 
 @pytest.mark.parametrize(('error', 'code'), [
     (RunRefused('--start: no'), 2), (ReadError('no access'), 1), (Incomplete('2 windows'), 1),
-    (RuntimeError("Traceback\npipeline.stores.StoreError: no bucket [while running 'Put']"), 1)])
+    (RuntimeError("Traceback\npipeline.errors.StoreError: no bucket [while running 'Put']"), 1)])
 def test_a_run_that_fails_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
                                                error: Exception, code: int) -> None:
     assert outcome_of(monkeypatch, 'reading', error=error) == code

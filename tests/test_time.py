@@ -105,7 +105,7 @@ class Flow:
         windowed = ((accounts, events.ledger, errors.ledger) | 'Rows' >> beam.Flatten()
                     | beam.WindowInto(beam.window.FixedWindows(FLUSH_MS / 1000)))
         (windowed, written) | 'All' >> beam.Flatten() | CommitWindow(conf)
-        result = pipeline.run.run()
+        result = pipeline.run()
         result.wait_until_finish()
         counted = result.metrics().query(beam.metrics.MetricsFilter().with_name('incomplete_windows'))['counters']
         self.incomplete = sum(counter.committed for counter in counted)

@@ -50,7 +50,7 @@ def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) ->
 
 def _run_to_end(options: Options, pipeline: beam.Pipeline) -> str | None:
     interrupted = signal.getsignal(signal.SIGINT)
-    result = pipeline.run.run()
+    result = pipeline.run()
     signal.signal(signal.SIGINT, interrupted)  # Beam's own stops its job server
     if runs_alone(options):
         return None

@@ -6,24 +6,21 @@ import re
 import grpc
 from botocore.exceptions import BotoCoreError
 
-from pipeline.errors import FlinkError, Gap, ManifestError, OverlapError, ReadError, StoreError
+from pipeline.errors import Gap, PipelineError, ReadError
 
-#: Errors whose message is one line for an operator. Any other is a bug, and its traceback is worth seeing.
-PLAIN = (BotoCoreError, FlinkError, ManifestError, OverlapError, ReadError, StoreError)
 _STEP = re.compile(r" \[while running '[^']*'\]")
-_NAMED = '|'.join(r'botocore\.exceptions\.\w+' if kind is BotoCoreError else
-                  re.escape(f'{kind.__module__}.{kind.__name__}') for kind in PLAIN)
-_LINE = re.compile(rf'^.*?(?:{_NAMED}): (.+)$', re.MULTILINE)
-_READ = re.compile(rf'^.*?{re.escape(ReadError.__module__)}\.(ReadError|Gap): (.+)$', re.MULTILINE)
+#: How the last line of a traceback names one of our errors, or one of the AWS SDK.
+_LINE = re.compile(r'^.*?(?:botocore\.exceptions\.\w+|pipeline\.errors\.\w+): (.+)$', re.MULTILINE)
+_READ = re.compile(r'^.*?pipeline\.errors\.(ReadError|Gap): (.+)$', re.MULTILINE)
 
 
 def reason_of(error: Exception) -> str | None:
     """Give the line that an error comes down to, None where it is a bug.
 
-    >>> reason_of(RuntimeError("Traceback...\\npipeline.stores.StoreError: no such bucket [while running 'Put']"))
+    >>> reason_of(RuntimeError("Traceback...\\npipeline.errors.StoreError: no such bucket [while running 'Put']"))
     'no such bucket'
     """
-    if isinstance(error, PLAIN):
+    if isinstance(error, (BotoCoreError, PipelineError)):
         return _STEP.sub('', str(error))
     if isinstance(error, grpc.RpcError):
         return 'the runner does not answer any more; what is committed stays, go on with --start=resume'
@@ -34,7 +31,7 @@ def reason_of(error: Exception) -> str | None:
 def read_error_in(text: str) -> ReadError | None:
     """Make again the error with which a reader ended for good elsewhere, None where the text tells of none.
 
-    >>> read_error_in('java.lang.X: Traceback\npipeline.kinesis.errors.Gap: much is lost\n\tat y')
+    >>> read_error_in('java.lang.X: Traceback\npipeline.errors.Gap: much is lost\n\tat y')
     Gap('much is lost')
     """
     found = _READ.findall(text)

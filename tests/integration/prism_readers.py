@@ -55,7 +55,7 @@ def main(readers: int, argv: list[str]) -> None:
     read = execute._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, execute._job(options, plan, read, readers))
-    result = pipeline.run.run()
+    result = pipeline.run()
     result.wait_until_finish()
     for counter in result.metrics().query(MetricsFilter().with_namespace('commit'))['counters']:
         print(counter.key.metric.name, counter.result)

@@ -69,7 +69,7 @@ def test_metrics_tell_of_records_bytes_pages_trouble_and_millis_behind_by_shard(
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     pipeline | ReadKinesis(settings_of(fake), 1)
     fake.local_offset_ms = 120_000
-    metrics = pipeline.run.run().metrics().query()
+    metrics = pipeline.run().metrics().query()
 
     counters = {found.key.metric.name: found.committed for found in metrics['counters']
                 if found.key.metric.namespace == 'kinesis'}
@@ -86,7 +86,7 @@ def test_a_gap_ends_the_pipeline_with_its_one_line(fake: FakeKinesis) -> None:
     pipeline | ReadKinesis(settings_of(fake), 1)
 
     with pytest.raises(Gap, match='--on_gap=skip goes on after it'):
-        pipeline.run.run()
+        pipeline.run()
 
 
 def test_a_drain_leaves_the_rest_to_a_resume() -> None:

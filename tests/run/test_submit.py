@@ -77,11 +77,11 @@ def test_a_pipeline_that_does_not_end_well_is_told_in_one_line() -> None:
 
 def test_readers_that_ended_for_good_on_a_runner_are_told_as_here() -> None:
     with pytest.raises(Gap, match='^lost$'):
-        submitted(RuntimeError('Pipeline failed: Traceback\npipeline.kinesis.errors.Gap: lost'), *FLINK)
+        submitted(RuntimeError('Pipeline failed: Traceback\npipeline.errors.Gap: lost'), *FLINK)
 
 
 def test_what_an_operator_can_mend_and_bugs_in_this_process_pass_as_they_are() -> None:
-    known = RuntimeError('Traceback\npipeline.stores.StoreError: no such bucket')
+    known = RuntimeError('Traceback\npipeline.errors.StoreError: no such bucket')
     for error, args in ((known, FLINK), (RuntimeError('a bug'), ())):
         with pytest.raises(RuntimeError) as raised:
             submitted(error, *args)

@@ -10,7 +10,7 @@ JAVA = ('org.apache.flink.runtime.JobException: Recovery is suppressed by FixedD
         'Caused by: java.util.concurrent.ExecutionException: wrapped\n\tat a.B.c(B.java:2)\n')
 PYTHON = ('Caused by: java.lang.RuntimeException: Error received from SDK harness for instruction 7: Traceback (most '
           'recent call last):\n  File "read.py", line 1, in process\n    raise ReadError(text)\n'
-          'pipeline.kinesis.errors.ReadError: shard 1 is gone [while running \'ReadShards\']\n\n\tat a.B.c(B.java:3)\n')
+          'pipeline.errors.ReadError: shard 1 is gone [while running \'ReadShards\']\n\n\tat a.B.c(B.java:3)\n')
 
 
 def test_the_job_of_a_name_is_found_unless_it_has_ended() -> None:
@@ -64,7 +64,7 @@ def test_whatever_is_not_flink_is_an_error_that_names_the_option() -> None:
 
 @pytest.mark.parametrize(('stack', 'cause'), [
     (JAVA, 'java.util.concurrent.ExecutionException: wrapped'),
-    (JAVA + PYTHON, "pipeline.kinesis.errors.ReadError: shard 1 is gone [while running 'ReadShards']"),
+    (JAVA + PYTHON, "pipeline.errors.ReadError: shard 1 is gone [while running 'ReadShards']"),
     ('java.lang.Exception: alone', 'java.lang.Exception: alone'), ('x' * 1000, 'x' * 300), ('', '')])
 def test_the_cause_of_a_stack_trace_is_its_innermost_line(stack: str, cause: str) -> None:
     assert cause_of(stack) == cause

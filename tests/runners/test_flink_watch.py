@@ -88,7 +88,7 @@ def test_a_job_whose_readers_ended_for_good_is_cancelled_and_its_error_raised(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('pipeline.runners.flink_watch.LOOK_S', 0.01)
     with serving(FlinkRest()) as rest:
-        rest.restart(7, "java.X: Traceback\npipeline.kinesis.errors.Gap: lost [while running 'Read']\n\tat x")
+        rest.restart(7, "java.X: Traceback\npipeline.errors.Gap: lost [while running 'Read']\n\tat x")
 
         with pytest.raises(Gap, match='^lost$'), watching(FlinkMaster(rest.url), NAME):
             while not rest.changes:
