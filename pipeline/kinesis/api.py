@@ -3,14 +3,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-
-class RawRecord(NamedTuple):
-    """A record as Kinesis gave it. `partition_key` may be absent on streams that spread records by themselves."""
-
-    sequence: str
-    arrival_ms: int
-    partition_key: str | None
-    data: bytes
+from pipeline.source import RawRecord
 
 
 class Page(NamedTuple):

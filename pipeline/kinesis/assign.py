@@ -4,19 +4,10 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from pipeline.kinesis.api import Page, RawRecord
+from pipeline.kinesis.api import Page
 from pipeline.kinesis.positions import Cursor
+from pipeline.source import Batch, RawRecord
 from pipeline.windows import part_of
-
-
-class Batch(NamedTuple):
-    """Records of one shard, flush window and part, in stream order."""
-
-    stream: str
-    shard: str
-    window_ms: int
-    part: int
-    records: list[RawRecord]
 
 
 class AssignedPage(NamedTuple):

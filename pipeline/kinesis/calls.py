@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from pipeline.aws import SDK_ERRORS, RenewedClient, retry
 from pipeline.errors import ReadError
-from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.errors import PassingError, ShardGone, error_of
+from pipeline.source import RawRecord
 
 T = TypeVar('T')
 

@@ -11,8 +11,9 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from pipeline.aws import RenewedClient
-from pipeline.kinesis.api import KinesisApi, RawRecord
+from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.calls import BotoKinesis, ms
+from pipeline.source import RawRecord
 
 
 class _Record(msgspec.Struct, gc=False, rename='pascal'):

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.kpl import deaggregate_record
+from pipeline.source import Batch
 from transforms import Failure, MalformedRecord, Origin, Record
 
 #: A page passes through the stages in portions, each still in the processor's cache when the next stage takes it:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from pipeline.kinesis.assign import Batch, assign_page
+from pipeline.kinesis.assign import assign_page
 from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.fetch import Fetched
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.retention import Retention
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
+from pipeline.source import Batch
 
 CALL_S = 1.0
 CALL_BYTES = 16 << 20

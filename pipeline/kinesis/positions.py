@@ -4,11 +4,11 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import operator
-from typing import Any
 
 import msgspec
-import orjson
 from apache_beam.coders import Coder
+
+from pipeline.source import ReaderReport, ShardCounts, ShardPosition
 
 NEVER = 1 << 60
 #: First byte of an encoded restriction: state of another version is refused, never read wrongly.
@@ -93,23 +93,21 @@ class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyp
 
 
 def report_of(state: ReaderState, reader: int, readers: int) -> bytes:
-    """Account for the window that ends the state: per shard with records its count, bytes, first and last sequence
-    number; and for every shard the position reached."""
-    shards = {cursor.key: {'records': cursor.records, 'bytes': cursor.bytes, 'first': cursor.first,
-                           'last': cursor.sequence}
+    """Return the encoded report of the window that ends `state`, by reader `reader` of `readers`."""
+    shards = {cursor.key: ShardCounts(cursor.records, cursor.bytes, cursor.first, cursor.sequence)
               for cursor in state.cursors if cursor.records}
     positions = {cursor.key: position_of(cursor) for cursor in state.cursors}
-    return orjson.dumps({'account': {'reader': reader, 'readers': readers, 'shards': shards, 'positions': positions}})
+    return msgspec.json.encode(ReaderReport(reader, readers, shards, positions))
 
 
-def position_of(cursor: Cursor) -> dict[str, Any]:
-    """Write a cursor as it stands in manifests and resume.json; without a sequence number nothing was read since."""
-    return {'sequence': cursor.sequence or None, 'since_ms': cursor.since_ms, 'arrival_ms': cursor.arrival_ms,
-            'walked_ms': cursor.walked_ms, 'open': not cursor.closed}
+def position_of(cursor: Cursor) -> ShardPosition:
+    """Return a cursor as it stands in manifests and resume.json."""
+    return ShardPosition(sequence=cursor.sequence or None, since_ms=cursor.since_ms, arrival_ms=cursor.arrival_ms,
+                         walked_ms=cursor.walked_ms, open=not cursor.closed)
 
 
-def cursor_at(key: str, position: dict[str, Any]) -> Cursor:
-    """Read a cursor back from a manifest or resume.json."""
+def cursor_at(key: str, position: ShardPosition) -> Cursor:
+    """Return the cursor of a position from a manifest or resume.json; `key` is `stream/shard`."""
     stream, shard = key.rsplit('/', 1)
-    return Cursor(stream, shard, position['since_ms'], position['sequence'] or '', position['arrival_ms'],
-                  walked_ms=position.get('walked_ms', 0), closed=not position['open'])
+    return Cursor(stream, shard, position.since_ms, position.sequence or '', position.arrival_ms,
+                  walked_ms=position.walked_ms, closed=not position.open)

@@ -1,7 +1,7 @@
 """ReadKinesis: the reader as splittable DoFns, and the step that turns its batches into records."""
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
@@ -9,7 +9,6 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.deaggregate import DeaggregateBatches
 from pipeline.kinesis.poll import Step
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder, report_of
@@ -19,6 +18,7 @@ from pipeline.kinesis.shards import owner_of
 from pipeline.kinesis.shared import share
 from pipeline.kinesis.tracker import ReaderTracker
 from pipeline.progress import PROGRESS
+from pipeline.source import Batch, Source
 from pipeline.windows import timestamp_of
 
 #: Flink drops fractions of a second, after the SDK has taken off the time spent: less than 2 s would be none at all.
@@ -33,16 +33,6 @@ class BatchCoder(beam.coders.PickleCoder):  # type: ignore[misc]
 
 
 beam.coders.registry.register_coder(Batch, BatchCoder)
-
-
-class Kinesis(NamedTuple):
-    """What ReadKinesis gives: raw `batches` (PCollection[Batch]), the `records` in them (PCollection[Record]), broken
-    aggregates (PCollection[Failure]) and `accounts` of closed windows (PCollection[bytes], rows of the ledger)."""
-
-    batches: beam.PCollection
-    records: beam.PCollection
-    malformed: beam.PCollection
-    accounts: beam.PCollection
 
 
 @dataclasses.dataclass
@@ -67,7 +57,7 @@ class ReadKinesis(beam.PTransform):  # type: ignore[misc]
         labels = {stream.name: stream.label for stream in self.settings.streams}
         deaggregated = (read.batches | 'DeaggregateBatches' >> beam.ParDo(DeaggregateBatches(labels))
                     .with_outputs('malformed', main='records'))
-        return Kinesis(read.batches, deaggregated.records, deaggregated.malformed, read.accounts)
+        return Source(read.batches, deaggregated.records, deaggregated.malformed, read.accounts)
 
 
 class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]

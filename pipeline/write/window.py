@@ -9,7 +9,7 @@ import orjson
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, TimestampedValue, WindowedValue
 
 from pipeline.gc_tuning import tune_gc
-from pipeline.kinesis.assign import Batch
+from pipeline.source import Batch
 from pipeline.windows import timestamp_of
 from pipeline.write.chunks import Position, encode_chunk, encode_loose_chunk
 from pipeline.write.layout import Layout

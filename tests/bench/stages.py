@@ -10,10 +10,10 @@ from typing import Any
 from unittest import mock
 
 from pipeline.kinesis.api import KinesisApi
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.client import connect
 from pipeline.kinesis.deaggregate import deaggregate_batch, portions
 from pipeline.local.servers import REGION, demo_environment
+from pipeline.source import Batch
 from pipeline.write.layout import Layout
 from pipeline.write.objects import LEVEL
 from tests.bench.emulators import Emulators

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from unittest import mock
 
 import pipeline.kinesis.shared
-from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.shards import HASH_RANGE
+from pipeline.source import RawRecord
 from pipeline.windows import HOUR_MS
 
 PAGE_RECORDS = 10_000

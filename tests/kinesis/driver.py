@@ -12,7 +12,6 @@ import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.monitor import Monitor
 from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
@@ -20,6 +19,7 @@ from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.read import _ReadUnbounded
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
+from pipeline.source import Batch
 from tests.kinesis.fake import FakeKinesis
 
 

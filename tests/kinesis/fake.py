@@ -9,10 +9,11 @@ import dataclasses
 from typing import NamedTuple
 
 from pipeline.errors import ReadError
-from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.errors import ExpiredIterator, ShardGone
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.kinesis.shards import HASH_RANGE
+from pipeline.source import RawRecord
 
 START_MS = 1_800_000_000_000
 ITERATOR_LIFE_MS = 300_000

@@ -6,9 +6,10 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kinesis.api import Page, RawRecord
-from pipeline.kinesis.assign import AssignedPage, Batch, assign_page
+from pipeline.kinesis.api import Page
+from pipeline.kinesis.assign import AssignedPage, assign_page
 from pipeline.kinesis.positions import Cursor
+from pipeline.source import Batch, RawRecord
 
 CURSOR = Cursor('events', 'shardId-000000000000', since_ms=1000, iterator='this')
 

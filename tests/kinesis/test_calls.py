@@ -15,9 +15,10 @@ from botocore.exceptions import (
 
 from pipeline.aws import REFUSED_CREDENTIALS, RenewedClient
 from pipeline.errors import ReadError
-from pipeline.kinesis.api import Page, RawRecord, ShardInfo, Summary
+from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.calls import BotoKinesis
 from pipeline.kinesis.errors import ExpiredIterator, PassingError, ShardGone
+from pipeline.source import RawRecord
 from tests.kinesis.wire import DATE_MS, Wire
 
 ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/events'

@@ -1,9 +1,8 @@
 """Batches to records with their origins: sub-sequence numbers, labels, broken aggregates."""
 from __future__ import annotations
 
-from pipeline.kinesis.api import RawRecord
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.deaggregate import DeaggregateBatches, deaggregate_batch
+from pipeline.source import Batch, RawRecord
 from tests.kinesis.aggregates import aggregate, sealed
 from transforms import Failure, Origin, Record
 

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kinesis.api import RawRecord
-from pipeline.kinesis.assign import Batch
 from pipeline.kinesis.deaggregate import PORTION_BYTES, portions
+from pipeline.source import Batch, RawRecord
 
 HALF = PORTION_BYTES // 2
 

@@ -8,8 +8,7 @@ import pytest
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 
-from pipeline.kinesis.api import RawRecord
-from pipeline.kinesis.assign import Batch
+from pipeline.source import Batch, RawRecord
 from pipeline.write.chunks import decode_chunk, join_chunks
 from pipeline.write.layout import Layout
 from pipeline.write.window import _WindowBackup, _WindowEvents, _WindowFailures
