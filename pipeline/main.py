@@ -62,8 +62,7 @@ def _run(options: Options) -> int:
 
     try:
         with _quiet_beam(options):
-            for line in run(options):
-                _say(_fitting(line, options))
+            run(options, lambda line: _say(_fitting(line, options)))
     except Exception as error:
         reason, code = reason_of(error), error.exit_code if isinstance(error, PipelineError) else FAILED
         if reason is None:

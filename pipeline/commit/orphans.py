@@ -21,7 +21,7 @@ def remove_orphans(store: Store, stores: Mapping[str, Store], start_ms: int, end
     first, end = window_stamp(start_ms), window_stamp(end_ms)
     found = [(where, path) for kind, where in stores.items() for path in where.list(f'{kind}/')
              if (name := _NAME.fullmatch(path.rsplit('/', 1)[-1])) and first <= name[1] < end]
-    listed = {item['path'] for manifest in manifests_between(store, start_ms, end_ms) for item in manifest['objects']}
+    listed = {path for manifest in manifests_between(store, start_ms, end_ms) for path in manifest.hashes}
     left = [(where, path) for where, path in found if path not in listed]
     for where, path in left:
         where.delete(path)

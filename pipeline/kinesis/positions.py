@@ -59,12 +59,12 @@ _KEY = operator.attrgetter('key')
 class ReaderState:
     """Restriction of one reader: the start of the current window, and a cursor per shard, sorted by key.
 
-    `stop_ms` ends reading at that window start, -1 never. `listed_ms` is AWS's time of the last whole listing,
+    `stop_ms` ends reading at that window start, None never. `listed_ms` is AWS's time of the last whole listing,
     `window_bytes` what the window before the current one held.
     """
 
     window_ms: int
-    stop_ms: int = -1
+    stop_ms: int | None = None
     listed_ms: int = 0
     window_bytes: int = 0
     cursors: tuple[Cursor, ...] = ()

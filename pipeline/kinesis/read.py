@@ -48,7 +48,7 @@ class ReadKinesis(beam.PTransform):  # type: ignore[misc]
     readers: int = 1
 
     def expand(self, pbegin: beam.Pipeline) -> Any:  # Kinesis; Beam warns of hints that it does not know
-        unbounded = self.settings.stop_ms < 0
+        unbounded = self.settings.stop_ms is None
         read = (pbegin
                 | 'Readers' >> beam.Create([(reader, self.readers) for reader in range(self.readers)], reshuffle=False)
                 | 'SpreadReaders' >> beam.Reshuffle()

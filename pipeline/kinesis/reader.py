@@ -96,6 +96,6 @@ class Reader:
         ends = note_window(self._settings.run_id, self._element[0], next_ms, read_bytes)
         fresh = tuple(dataclasses.replace(cursor, records=0, bytes=0, first='') if cursor.records else cursor
                       for cursor in state.cursors)
-        done = ends or 0 <= state.stop_ms <= next_ms
+        done = ends or (state.stop_ms is not None and state.stop_ms <= next_ms)
         next_state = dataclasses.replace(state, window_ms=next_ms, window_bytes=read_bytes, cursors=fresh, done=done)
         return Step(next_state, [], closed=state)

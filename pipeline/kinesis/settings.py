@@ -24,7 +24,7 @@ class StreamInfo:
 
 @dataclasses.dataclass(frozen=True)
 class ReadSettings:
-    """Where to read, from where (epoch ms, aligned to a window) to where (-1: for ever), and in which windows.
+    """Where to read, from where (epoch ms, aligned to a window) to where (None: for ever), and in which windows.
 
     `cursors` are the positions to go on from; a shard that is not among them is read from `since_ms` (0: from its
     beginning). `run_id` names this run within its process: limits and slices are kept by it.
@@ -32,7 +32,7 @@ class ReadSettings:
 
     streams: tuple[StreamInfo, ...]
     start_ms: int
-    stop_ms: int
+    stop_ms: int | None
     flush_ms: int
     flush_bytes: int
     slack_ms: int

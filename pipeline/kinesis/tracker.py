@@ -47,4 +47,4 @@ class ReaderTracker(RestrictionTracker):  # type: ignore[misc]
         return RestrictionProgress(fraction=float(done), remaining=0 if done else 1)
 
     def is_bounded(self) -> bool:
-        return self._restriction.stop_ms >= 0
+        return self._restriction.stop_ms is not None
