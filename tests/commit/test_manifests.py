@@ -1,41 +1,42 @@
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 import orjson
 import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import (
-    ResumePoint,
-    advance_resume_point,
-    follow,
+    Manifest,
+    Settings,
     last_manifest,
     make_manifest,
     manifests_between,
     read_manifest,
+    write_manifest,
+)
+from pipeline.commit.resume_point import (
+    ResumePoint,
+    advance_resume_point,
+    follow,
     read_resume_point,
     resume_point_after,
-    write_manifest,
     write_resume_point,
 )
 from pipeline.errors import ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import BACKUP, ERRORS, EVENTS, balanced
+from tests.ledgers import BACKUP, ERRORS, EVENTS, OTHER, SETTINGS, balanced
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T23:50:00Z') or 0
 PATH = 'manifests/year=2026/month=11/day=23/20261123T235000Z.json'
-SETTINGS = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'x'}}
-OTHER = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'y'}}
 
 
-def manifest_of(window_ms: int, settings: dict[str, Any] = SETTINGS) -> dict[str, Any]:
+def manifest_of(window_ms: int, settings: Settings = SETTINGS) -> Manifest:
     return make_manifest(window_ms, FLUSH_MS, add_up(balanced()), settings)
 
 
-def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore:
+def store_with(*places: int, settings: Settings = SETTINGS) -> MemoryStore:
     """A store with the manifests of the windows at these places after START, and an resume_point at START."""
     store = MemoryStore()
     for place in places:
@@ -46,17 +47,34 @@ def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore
 
 
 def test_a_manifest_says_what_the_window_holds() -> None:
-    manifest = manifest_of(START)
+    store = MemoryStore()
+    write_manifest(store, manifest_of(START))
 
-    assert manifest == {
-        'version': 1, 'window': '2026-11-23T23:50:00Z', 'window_ms': START, 'end_ms': START + FLUSH_MS,
-        'counts': add_up(balanced()).totals(),
-        'accounts': {'app/a': {'records': 5, 'bytes': 50, 'first': '1', 'last': '5'}},
-        'objects': manifest['objects'], 'settings': SETTINGS,
-        'positions': {'app/a': {'sequence': '5', 'since_ms': 0, 'arrival_ms': 5, 'open': True}}}
-    assert [item['path'] for item in manifest['objects']] == sorted(
+    found = orjson.loads(store[PATH])
+    assert list(found) == ['version', 'window', 'window_ms', 'end_ms', 'counts', 'accounts', 'objects', 'settings',
+                           'positions']
+    assert [found[name] for name in ('version', 'window', 'window_ms', 'end_ms')] == [
+        1, '2026-11-23T23:50:00Z', START, START + FLUSH_MS]
+    assert found['counts'] == msgspec.to_builtins(add_up(balanced()).counts())
+    assert found['accounts'] == {'app/a': {'records': 5, 'bytes': 50, 'first': '1', 'last': '5'}}
+    assert found['settings'] == orjson.loads(msgspec.json.encode(SETTINGS))
+    assert found['positions'] == {
+        'app/a': {'sequence': '5', 'since_ms': 0, 'arrival_ms': 5, 'walked_ms': 0, 'open': True}}
+    assert [item['path'] for item in found['objects']] == sorted(
         [BACKUP, EVENTS, ERRORS, ERRORS.replace('too-deep', 'invalid-json')])
-    assert manifest['objects'][-1] == {'path': EVENTS, 'lines': 3, 'bytes': 60, 'sha256': 'aa'}
+    assert found['objects'][-1] == {'path': EVENTS, 'lines': 3, 'bytes': 60, 'sha256': 'aa'}
+    assert store[PATH].startswith(b'{\n  "version": 1,\n') and store[PATH].endswith(b'}\n')
+
+
+def test_a_manifest_of_the_first_version_of_the_transforms_is_read() -> None:
+    store = MemoryStore()
+    write_manifest(store, manifest_of(START))
+    value = orjson.loads(store[PATH])
+    del value['settings']['content']['json_fields'], value['counts']['unreadable_times']
+    store[PATH] = orjson.dumps(value)
+
+    manifest = read_manifest(store, START)
+    assert manifest and manifest.settings.content.json_fields == () and manifest.counts.unreadable_times == 0
 
 
 def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:
@@ -73,7 +91,7 @@ def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:
 def test_manifests_are_found_by_window_over_the_end_of_the_day(start: int, end: int, places: list[int]) -> None:
     found = manifests_between(store_with(0, 1, 2, 3), START + start * FLUSH_MS, START + end * FLUSH_MS)
 
-    assert [(manifest['window_ms'] - START) // FLUSH_MS for manifest in found] == places
+    assert [(manifest.window_ms - START) // FLUSH_MS for manifest in found] == places
 
 
 def test_the_last_manifest_is_found_among_all() -> None:
@@ -172,4 +190,4 @@ def test_following_writes_nothing() -> None:
 def test_after_a_window_unknown_shards_are_read_from_their_beginning() -> None:
     manifest = manifest_of(START)
 
-    assert resume_point_after(manifest) == ResumePoint(START + FLUSH_MS, 0, manifest['positions'], SETTINGS)
+    assert resume_point_after(manifest) == ResumePoint(START + FLUSH_MS, 0, manifest.positions, SETTINGS)

@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.utils.timestamp import Duration
 
-from pipeline.commit.manifests import write_resume_point
+from pipeline.commit.resume_point import write_resume_point
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.client import connect
