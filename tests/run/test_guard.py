@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any
 
-import msgspec
 import pytest
 
 from pipeline.commit.ledger import add_up
@@ -12,10 +10,9 @@ from pipeline.commit.manifests import Settings, make_manifest, write_manifest
 from pipeline.commit.resume_point import ResumePoint
 from pipeline.errors import RunRefused
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.options.options import Options
 from pipeline.options.types import iso_ms
 from pipeline.run.guard import check_resume, check_rewrite
-from pipeline.run.settings import former_layout, settings_of
+from pipeline.run.settings import settings_of
 from pipeline.stores.base import MemoryStore
 from tests.command_lines import options_of
 from tests.ledgers import balanced
@@ -49,15 +46,6 @@ def refusal(call: Any, *args: Any, **named: Any) -> str:
     with pytest.raises(RunRefused) as error:
         call(*args, **named)
     return str(error.value)
-
-
-def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
-    assert msgspec.to_builtins(settings(streams=[info('b', 'web'), info('a')])) == {
-        'placement': {
-            'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
-            'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
-            'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
-        'content': {'json_fields': ('event_value',), 'transforms': 2, 'rename': options_of().rules.digest()}}
 
 
 def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
@@ -155,20 +143,3 @@ def test_another_flush_interval_replaces_full_hours(start_ms: int, end_ms: int, 
     assert refusal(check_rewrite, store, now, REPLACE, start_ms=start_ms, end_ms=end_ms) == (
         f'--replace with another --flush_interval_s: must begin and end at full hours, got {got}')
     check_rewrite(store, now, REPLACE, start_ms=HOUR, end_ms=HOUR + 3_600_000)
-
-
-def test_the_former_layout_comes_back_as_options() -> None:
-    before = settings('--output_shards', '2', '--flush_interval_s', '60', streams=[info('app', 'ios'), info('old')])
-    now = options_of('--stream', 'arn:aws:kinesis:eu-west-1:123456789012:stream/app', '--stream', 'new',
-                     '--aws_region', 'eu-west-1', '--new_layout', '--slack_s', '3')
-
-    former: Options = former_layout(now, before.placement)
-
-    assert settings_of(former, [info('app', 'ios'), info('old')]).placement == before.placement
-    assert [(stream.name, stream.label, bool(stream.arn)) for stream in former.streams] == [
-        ('app', 'ios', True), ('old', '', False)]
-    assert (former.new_layout, former.slack_s) == (False, 3)
-
-
-def test_settings_survive_json() -> None:
-    assert json.loads(json.dumps(settings())) == settings()
