@@ -9,6 +9,7 @@ from pipeline.commit.manifests import (
 from pipeline.commit.resume_point import (
     ResumePoint,
     advance_resume_point,
+    follow,
     read_resume_point,
     resume_point_after,
     write_resume_point,
