@@ -46,7 +46,7 @@ WAYS: dict[str, tuple[str, Callable[[beam.Pipeline, Sequence[Record]], beam.PCol
 
 def run_stage(way: str, transform: beam.PTransform, records: Sequence[Record], good: Sequence[Record],
               malformed: Sequence[Any]) -> Counter[str]:
-    """Run a transform on records and check both of its outputs exactly; gives its counters."""
+    """Run a transform on records and check both of its outputs exactly. Return its counters."""
     runner, source = WAYS[way]
     pipeline = _TestPipeline(runner=runner)
     output = source(pipeline, records) | transform
@@ -60,7 +60,7 @@ def run_stage(way: str, transform: beam.PTransform, records: Sequence[Record], g
 
 
 def plain(item: Any) -> Any:
-    """Give a record or failure as plain values: which sequence type it holds does not matter."""
+    """Return a record or failure as plain values: which sequence type it holds does not matter."""
     values = item._asdict()
     return {name: list(value) if isinstance(value, range | tuple) and name != 'origin' else value
             for name, value in values.items()}

@@ -39,30 +39,30 @@ NAME = object_name(WINDOW_MS, 0, 0, 1, 'gzip')
 
 
 def blocks(language: str) -> list[str]:
-    """Give the code blocks of one language, '' for those of none."""
+    """Return the code blocks of one language, '' for those of none."""
     found = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.MULTILINE | re.DOTALL)
     return [text for name, text in found if name == language]
 
 
 def section(title: str) -> str:
-    """Give the text under a heading, up to the next heading of any level."""
+    """Return the text under a heading, up to the next heading of any level."""
     return README.partition(f'# {title}\n')[2].partition('\n#')[0]
 
 
 def rows(text: str) -> list[list[str]]:
-    """Give the cells of a table, without its head."""
+    """Return the cells of a table, without its head."""
     lines = [line for line in text.splitlines() if line.startswith('| ')]
     return [[cell.strip() for cell in line.strip('|').split(' | ')] for line in lines[1:]]
 
 
 def options() -> Iterator[argparse.Action]:
-    """Give the options that --help shows."""
+    """Return the options that --help shows."""
     return (action for action in argument_parser()._actions
             if action.help != argparse.SUPPRESS and action.dest != 'help')
 
 
 def default_of(action: argparse.Action) -> str:
-    """Give what --help says of the default."""
+    """Return what --help says of the default."""
     text = (action.help or '') % {'default': action.default}
     found = re.search(r'\((?:default: (.+)|(required).*)\)$', text)
     assert found, text
@@ -70,7 +70,7 @@ def default_of(action: argparse.Action) -> str:
 
 
 def commands() -> list[str]:
-    """Give the command lines in shell blocks."""
+    """Return the command lines in shell blocks."""
     return [line for block in blocks('sh') for line in block.splitlines() if not line.startswith('#')]
 
 

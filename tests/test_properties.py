@@ -58,7 +58,7 @@ def origin(sequence: int) -> Origin:
 
 
 def worked(data: bytes, sequence: int = 1) -> tuple[Record, list[bytes]]:
-    """Take a record all the way; gives it renamed, and the lines of what could not go on."""
+    """Take a record all the way. Return it renamed, and the lines of what could not go on."""
     split = split_record(data)
     record = Record(origin(sequence), data, split.documents, indices_of(split), len(split.documents),
                     split.rest is not None)
@@ -146,7 +146,7 @@ def test_objects_do_not_depend_on_bundles_or_on_the_order_of_their_chunks(
 
 
 def _objects(given_records: list[Record], cuts: set[int]) -> dict[str, list[bytes]]:
-    """Give the chunks by path, with a new bundle before each of these places."""
+    """Return the chunks by path, with a new bundle before each of these places."""
     dofn, chunks = _WindowEvents(Layout()), collections.defaultdict(list)
     dofn._buckets = LineBuffers()
     for place, record in enumerate(given_records):

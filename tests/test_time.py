@@ -114,7 +114,7 @@ class Flow:
 
     @property
     def objects(self) -> dict[str, list[Any]]:
-        """Give the value `n` of each line, by path."""
+        """Return the value `n` of each line, by path."""
         return {path: [json.loads(line).get('n') for line in gzip.decompress(data).splitlines()]
                 for path, data in self.store.items() if path.startswith(('events/', 'errors/'))}
 
@@ -124,7 +124,7 @@ class Flow:
 
     @property
     def resume(self) -> int:
-        """Give how many windows after START resume.json is."""
+        """Return how many windows after START resume.json is."""
         return ((read_resume_point(self.store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms - START) // FLUSH_MS
 
     def watermark(self, ms: int) -> 'Flow':

@@ -1,4 +1,4 @@
-"""CommitWindow: a manifest for each window that is complete, and resume.json moved behind it."""
+"""CommitWindow: write a manifest for each window that is complete, and move resume.json behind it."""
 import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,8 +33,8 @@ _COUNTED = ('records', 'documents', 'lines', 'document_errors', 'fragments', 'un
 class CommitSettings:
     """What a commit needs to know.
 
-    `settings` and the places of errors and backups that were `moved` go into each manifest, `stores` are those of the
-    objects.
+    `store` is that of the manifests, `stores` those of the objects by the first part of their paths. `settings` and
+    `moved`, the places of errors and backup that are not below the output, go into each manifest.
     """
 
     store: Store
@@ -51,7 +51,8 @@ def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     """Write the manifest of a complete window, then remove what only its earlier manifests list, then move resume.json.
 
     Return the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
-    Raise ManifestError if one of other settings is there all the same: runs are only begun where none is.
+    Raise ManifestError if there is a manifest of other settings: a run does not begin if it meets one, so another job
+    must have written it meanwhile.
     """
     earlier = _earlier_manifests(conf, window_ms)
     if not conf.replace and any(manifest.settings != conf.settings for manifest in earlier):
@@ -103,9 +104,9 @@ def _differing(earlier: Sequence[Manifest], manifest: Manifest) -> int:
 
 
 def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
-    """Take back what says that a window is complete, if an earlier run committed it: its objects are now cut short.
+    """If an earlier run committed this window, remove its manifest: its objects are now cut short.
 
-    Nothing is deleted unless it is there: a bucket may deny deletion to whoever never needs it.
+    Delete only what is there, since a bucket may deny deletion.
     """
     path = manifest_path(window_ms)
     if conf.store.get(path) is not None:
@@ -126,7 +127,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         self._conf = conf
 
     def infer_output_type(self, input_type: Any) -> Any:
-        return Any  # as in ReadKinesis: not to be found out
+        return Any  # spares Beam reading bytecode, as in ReadKinesis
 
     def process(self, element: tuple[bytes, Iterable[bytes]],
                 window: Any = beam.DoFn.WindowParam) -> None:
@@ -162,7 +163,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
 class CommitWindow(beam.PTransform):  # type: ignore[misc]
     """Gather the rows of the ledger (PCollection[bytes]) by flush window, and commit each window that balances.
 
-    A window that does not is counted (`incomplete_windows`) and warned of, and gets no manifest.
+    A window that does not balance gets no manifest. It is counted (`incomplete_windows`), and a warning says why.
     """
 
     conf: CommitSettings

@@ -32,14 +32,14 @@ from pipeline.write.layout import Layout
 
 
 def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) -> None:
-    """Run a pipeline to its end, or hand it over to a service where it goes on alone.
+    """Run a pipeline to its end, or hand it over to a service, which goes on alone.
 
-    Raises PipelineFailed, FlinkError, ReadError where readers ended for good, and what the runner raises.
+    Raise PipelineFailed, FlinkError, ReadError if readers ended for good, and what the runner raises.
     """
     with watched(options, built):
         try:
             state = _run_to_end(options, pipeline)
-        except RuntimeError as error:  # so portable runners tell of any failure, with stack traces of two languages
+        except RuntimeError as error:  # portable runners raise it for any failure, with stack traces of two languages
             lost = read_error_in(str(error))
             if lost:
                 raise lost from error
@@ -71,8 +71,10 @@ SLICE_BYTES = 64 << 20
 
 
 def execute(options: Options, plan: Plan, api: KinesisApi, store: Store, built: PipelineOptions) -> None:
-    """Run the job from the start of the plan to its stop, or until it is ended. Raise Incomplete, and what `submit`
-    raises."""
+    """Run the job from the start of the plan to its stop, or until it is ended.
+
+    Raise Incomplete, and what `submit` raises.
+    """
     if runs_here(options):
         _run_slices(options, plan, api, store, built)
     else:

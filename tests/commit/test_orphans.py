@@ -23,7 +23,7 @@ def committed() -> MemoryStore:
 
 
 def removed(store: MemoryStore, start_ms: int = WINDOW, end_ms: int = WINDOW + FLUSH_MS) -> list[str]:
-    """Give what was removed, which must be as many as is said."""
+    """Return what was removed, which must be as many as is said."""
     count = remove_orphans(store, {'events': store, 'errors': store, 'backup': store}, start_ms, end_ms)
     assert [effect for effect, _ in store.effects] == ['delete'] * count
     return [path for _, path in store.effects]
