@@ -21,7 +21,7 @@ from pipeline.run.start import Start, fresh, past_former, resumed
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up, iso
 
-#: What a group of one window may hold in memory: see docs/options.md on --output_shards.
+#: What a group of one window may hold in memory: see docs/runners.md, Memory.
 GROUP_BYTES = 2 << 30
 
 

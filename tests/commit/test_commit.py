@@ -86,7 +86,7 @@ def test_resume_moves_once_the_manifest_stands() -> None:
     commit(store, balanced())
 
     assert store.effects == [('put', PATH), ('put', 'resume.json')]
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + FLUSH_MS
 
 
 def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> None:
@@ -214,7 +214,7 @@ def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_an
     resume_point = read_resume_point(store)
     assert resume_point and (resume_point.end_ms, list(resume_point.positions)) == (START + FLUSH_MS, ['app/a'])
     commit(store, balanced(), START + FLUSH_MS)
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + 3 * FLUSH_MS
 
 
 def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:

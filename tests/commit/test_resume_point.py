@@ -65,7 +65,7 @@ def test_the_resume_point_does_not_walk_over_windows_that_are_still_to_be_replac
 
     advance_resume_point(store, SETTINGS)
 
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + FLUSH_MS
 
 
 def test_without_a_resume_point_nothing_moves() -> None:

@@ -78,9 +78,9 @@ class Site:
 
 
 def shared_of(fake: FakeKinesis) -> Shared:
-    pace = RateLimiter(fake.clock)
-    return Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Monitor(pace), Inline(),
-                  fake.sleep, fake.local_ms)
+    limiter = RateLimiter(fake.clock)
+    pages = ShardPages(fake, fake.infos(), limiter=limiter, wall_ms=fake.local_ms)
+    return Shared(fake, pages, limiter, Monitor(limiter), Inline(), fake.sleep, fake.local_ms)
 
 
 def interrupt(_: float) -> NoReturn:

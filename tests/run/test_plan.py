@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import make_manifest, write_manifest
+from pipeline.commit.manifests import Settings, make_manifest, write_manifest
 from pipeline.commit.resume_point import ResumePoint, write_resume_point
 from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import ShardInfo, Summary
@@ -78,7 +78,7 @@ def refusal(*args: str, **given: Any) -> str:
     return str(error.value)
 
 
-def settings(*args: str, created: dict[str, int] | None = None) -> dict[str, Any]:
+def settings(*args: str, created: dict[str, int] | None = None) -> Settings:
     streams = [StreamInfo(name, name, '', created_ms, DAY) for name, created_ms in (created or {'app': YOUNG}).items()]
     return settings_of(options_of(*args), streams)
 
