@@ -241,6 +241,18 @@ def test_the_picture_is_that_of_the_job() -> None:
     assert [step for step in steps if step not in blocks(ARCHITECTURE, '')[0]] == []
 
 
+def test_the_drawing_has_a_node_for_every_folder() -> None:
+    (drawing,) = blocks(ARCHITECTURE, 'mermaid')
+    folders = {file.parent.relative_to(ROOT).as_posix() for top in ('pipeline', 'transforms')
+               for file in (ROOT / top).rglob('__init__.py')}
+
+    assert set(re.findall(r'\w+\[([\w/]+)\]', drawing)) == folders - {'pipeline'}
+    names = set(re.findall(r'(\w+)\[', drawing))
+    edges = re.findall(r'^    (\w+)\S* -- .+ --> (\w+)', drawing, re.MULTILINE)
+    assert len(edges) == len(drawing.splitlines()) - 1
+    assert {name for edge in edges for name in edge} == names
+
+
 def test_the_map_shows_every_folder() -> None:
     shown = re.findall(r'^- `([\w/]+)/`', section(ARCHITECTURE, 'Folders'), re.MULTILINE)
     folders = [file.parent.relative_to(ROOT).as_posix() for top in ('pipeline', 'transforms')
