@@ -61,22 +61,22 @@ def _run(options: Options) -> int:
     from pipeline.runners.failures import reason_of
 
     try:
-        with _quiet_beam(options):
-            run(options, lambda line: _say(_fitting(line, options)))
+        with _quiet_beam(_runs_here(options.runner)):
+            run(options, lambda line: _say(_fitting(line, options.start_over)))
     except Exception as error:
         reason, code = reason_of(error), error.exit_code if isinstance(error, PipelineError) else FAILED
         if reason is None:
             traceback.print_exc()
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
-        return _failed(_fitting(reason, options) if code == FAILED else reason, code)
+        return _failed(_fitting(reason, options.start_over) if code == FAILED else reason, code)
     return 0
 
 
-def _fitting(line: str, options: Options) -> str:
+def _fitting(line: str, start_over: bool) -> str:
     """Fit the advice of a line to this run: --start=resume does not go on with a replay, nor go with --start_over."""
     if PROGRESS.replays:
         return line.replace('go on with --start=resume', 'run the same command again')
-    return line.replace('--start=resume', '--start=resume, without --start_over') if options.start_over else line
+    return line.replace('--start=resume', '--start=resume, without --start_over') if start_over else line
 
 
 def _say(line: str) -> None:
@@ -92,9 +92,8 @@ def _failed(reason: str, code: int) -> int:
 
 
 @contextlib.contextmanager
-def _quiet_beam(options: Options) -> Iterator[None]:
+def _quiet_beam(here: bool) -> Iterator[None]:
     """Keep Beam from reporting a failure once a step, in the log and on stderr: all of it is in the exception."""
-    here = _in_this_process(options)
     logging.basicConfig(level=logging.CRITICAL if here else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
     # A terminal has the progress line; a log has a line a minute of each reader.
@@ -123,19 +122,19 @@ def _nowhere() -> TextIO:
 def _interrupted(options: Options) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # a second one does not wait for anything
-    if _in_this_process(options):
+    if _runs_here(options.runner):
         # Beam makes an ordinary error of an exception that is raised in the middle of its work.
         leave(_ended(options))
     raise KeyboardInterrupt  # the job on the cluster is to be cancelled first
 
 
-def _in_this_process(options: Options) -> bool:
-    return options.runner in ('DirectRunner', 'PrismRunner')
+def _runs_here(runner: str) -> bool:
+    return runner in ('DirectRunner', 'PrismRunner')
 
 
 def _ended(options: Options) -> int:
     clear = '\r\033[K' if os.isatty(2) else ''
     # Not print: the signal may have come in the middle of one.
-    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options)
+    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options.start_over)
     os.write(2, f'{clear}{line}\n'.encode())
     return 0 if options.stop is None else INTERRUPTED

@@ -87,8 +87,10 @@ def _gather(options: Options, api: KinesisApi, store: Store) -> _Facts:
     stop_ms = align_down(now_ms, options.flush_ms) if options.stop == 'now' else options.stop
     assert not isinstance(stop_ms, str)
     writable_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
-    return _Facts(options, store, api, streams, settings_of(options, streams), _committed(store), now_ms, stop_ms,
-                  writable_ms if stop_ms is None else min(stop_ms, writable_ms))
+    return _Facts(
+        options=options, store=store, api=api, streams=streams, settings=settings_of(options, streams),
+        committed=_committed(store), now_ms=now_ms, stop_ms=stop_ms,
+        end_ms=writable_ms if stop_ms is None else min(stop_ms, writable_ms))
 
 
 def _check_memory(options: Options, open_shards: int) -> None:
