@@ -118,8 +118,9 @@ def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: Pipel
 
 def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, since_ms: int,
                    cursors: tuple[Cursor, ...]) -> ReadSettings:
-    return ReadSettings(plan.streams, start_ms, stop_ms, options.flush_ms, options.flush_bytes, options.slack_ms,
-                        since_ms, cursors, options.kinesis_endpoint_url, options.aws_region, uuid.uuid4().hex)
+    return ReadSettings(plan.streams, start_ms, None if stop_ms < 0 else stop_ms, options.flush_ms,
+                        options.flush_bytes, options.slack_ms, since_ms, cursors, options.kinesis_endpoint_url,
+                        options.aws_region, uuid.uuid4().hex)
 
 
 def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:

@@ -56,12 +56,12 @@ def run_continuous(calls: StubCalls) -> None:
     number = next(_runs)
     patch = in_place_of_kinesis(calls)
     patch.start()
-    _pipeline(number, 'PrismRunner', False, -1).run()
+    _pipeline(number, 'PrismRunner', False, None).run()
     while manifest_path(BEGAN_MS + HOUR_MS - FLUSH_MS) not in SharedStore(number).store:
         time.sleep(0.05)
 
 
-def _pipeline(number: int, runner: str, backup: bool, stop_ms: int) -> beam.Pipeline:
+def _pipeline(number: int, runner: str, backup: bool, stop_ms: int | None) -> beam.Pipeline:
     options = parse_options(['--stream', 'bench', '--output', '/nowhere', '--runner', runner,
                              *([] if backup else ['--no_backup'])])
     store = SharedStore(number)

@@ -16,7 +16,7 @@ from pipeline.commit.manifests import write_resume_point
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.client import connect
-from pipeline.kinesis.poll import Call
+from pipeline.kinesis.poll import ReadBudget
 from pipeline.kinesis.read import _raise_to, _ReadShards
 from pipeline.options.options import parse_options
 from pipeline.run import execute
@@ -42,7 +42,8 @@ def late_read(self, element, tracker, estimator):
 def close_early() -> None:
     """Make sure that windows close too early from here on in this process."""
     _ReadShards._read = late_read
-    reader.Call = lambda deadline: Call(deadline, windows=1)  # so the others come back with a later watermark
+    # So the others come back with a later watermark.
+    reader.ReadBudget = lambda deadline: ReadBudget(deadline, windows=1)
 
 
 def main(readers: int, argv: list[str]) -> None:

@@ -30,9 +30,9 @@ def test_a_record_is_emitted_at_once_and_its_window_closed_after_the_slack() -> 
     until_closed = driver.run(21)
 
     assert first.data == ['a', 'b']
-    assert (first.accounts, first.watermark_ms) == ([], START_MS)
-    assert [account for outcome in until_closed for account in outcome.accounts] == [{
-        'reader': 0, 'readers': 1,
+    assert (first.reports, first.watermark_ms) == ([], START_MS)
+    assert [report for outcome in until_closed for report in outcome.reports] == [{
+        'row': 'reader', 'reader': 0, 'readers': 1,
         'shards': {f'events/{A}': {'records': 2, 'bytes': 2, 'first': '1', 'last': '2'}},
         'positions': {f'events/{A}': {'sequence': '2', 'since_ms': START_MS, 'arrival_ms': START_MS,
                                       'walked_ms': START_MS + 20_000, 'open': True}}}]
@@ -159,7 +159,7 @@ def test_the_watermark_never_moves_by_a_clock_alone() -> None:
     outcomes = driver.run(300)
 
     assert {outcome.watermark_ms for outcome in outcomes} == {START_MS}
-    assert not any(outcome.accounts for outcome in outcomes)
+    assert not any(outcome.reports for outcome in outcomes)
     assert driver.monitor.counts['failed_calls'] >= 300 / 20
 
 
@@ -317,14 +317,14 @@ def test_a_window_read_again_from_its_middle_gives_the_same_account() -> None:
     driver, twin = Driver(fake), Driver(fake)
     put(fake, 'a', 'b', 'c')
     fake.now_ms += 25_000
-    whole = [account for outcome in driver.run(20) for account in outcome.accounts]
+    whole = [report for outcome in driver.run(20) for report in outcome.reports]
     parts = []
     for _ in range(20):
         twin.restart()  # every page by another process
-        parts += twin.call().accounts
+        parts += twin.call().reports
 
-    for account in (*whole, *parts):  # how far a walk came depends on when it was taken
-        del account['positions'][f'events/{A}']['walked_ms']
+    for report in (*whole, *parts):  # how far a walk came depends on when it was taken
+        del report['positions'][f'events/{A}']['walked_ms']
     assert parts[:len(whole)] == whole[:len(parts)]
     assert whole[0]['shards'][f'events/{A}']['records'] == 3
 
@@ -408,7 +408,7 @@ def test_no_window_closes_before_the_early_records_of_children() -> None:
     fake.put(left, b'early', START_MS + 9_000)
     outcomes = driver.run(20)
 
-    closed = [account for outcome in outcomes for account in outcome.accounts][0]
+    closed = [report for outcome in outcomes for report in outcome.reports][0]
     assert closed['shards'][f'events/{left}']['records'] == 1
     assert driver.monitor.counts['overtaken'] == 0
 
@@ -480,7 +480,7 @@ def test_one_answer_that_an_open_shard_is_gone_closes_nothing(call: str) -> None
 
     assert data_of(outcomes) == ['a', 'b']
     assert (driver.monitor.counts['gone_shards'], driver.monitor.counts['failed_calls']) == (0, 1)
-    assert [account['shards'][f'events/{A}']['records'] for outcome in outcomes for account in outcome.accounts] == [2]
+    assert [report['shards'][f'events/{A}']['records'] for outcome in outcomes for report in outcome.reports] == [2]
 
 
 def test_an_open_shard_whose_answer_lacks_an_iterator_is_read_on() -> None:
@@ -694,7 +694,7 @@ def test_a_bounded_run_ends_at_its_stop_and_reads_nothing_beyond() -> None:
     assert data_of(outcomes) == ['in']
     assert driver.states[0].done
     assert outcomes[-1].watermark_ms == START_MS + 20_000
-    assert [len(outcome.accounts) for outcome in outcomes if outcome.accounts] in ([1, 1], [2])
+    assert [len(outcome.reports) for outcome in outcomes if outcome.reports] in ([1, 1], [2])
 
 
 def test_an_empty_stream_ends_a_bounded_run_with_an_account_for_each_window() -> None:
@@ -704,8 +704,8 @@ def test_an_empty_stream_ends_a_bounded_run_with_an_account_for_each_window() ->
 
     outcomes = driver.run(60)
 
-    assert sum(len(outcome.accounts) for outcome in outcomes) == 359
-    assert max(len(outcome.accounts) for outcome in outcomes) == 100
+    assert sum(len(outcome.reports) for outcome in outcomes) == 359
+    assert max(len(outcome.reports) for outcome in outcomes) == 100
     assert driver.states[0].done
 
 
@@ -715,8 +715,8 @@ def test_a_reader_without_shards_accounts_for_its_windows() -> None:
     outcomes = driver.run(25)
     idle = 1 - next(reader for reader in range(2) if driver.states[reader].cursors)
 
-    accounts = [account for outcome in outcomes for account in outcome.accounts if account['reader'] == idle]
-    assert accounts[0] == {'reader': idle, 'readers': 2, 'shards': {}, 'positions': {}}
+    reports = [report for outcome in outcomes for report in outcome.reports if report['reader'] == idle]
+    assert reports[0] == {'row': 'reader', 'reader': idle, 'readers': 2, 'shards': {}, 'positions': {}}
 
 
 def test_at_the_tip_streams_are_listed_every_ten_seconds_and_where_a_window_waits_for_it_every_second() -> None:
