@@ -16,14 +16,13 @@ class AssignedPage(NamedTuple):
     """What `assign_page` made of a page.
 
     `cursor` is the position after the records that were taken. `batches` holds these records, one batch per part.
-    `rest` is the page without them, or None if nothing is left for later windows. `records` counts the records in
-    `batches`, `overtaken` those among them whose own window was closed already.
+    `rest` is the page without them, or None if nothing is left for later windows. `overtaken` counts the records in
+    `batches` whose own window was closed already.
     """
 
     cursor: Cursor
     batches: list[Batch]
     rest: Page | None
-    records: int
     overtaken: int
 
 
@@ -47,7 +46,7 @@ def assign_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_b
         cursor = dataclasses.replace(cursor, arrival_ms=arrivals[-1], sequence=records[cut - 1].sequence)
     cursor = _count(cursor, taken)
     cursor = _move_to_window_end(cursor, end_ms) if rest else _move_to_next_page(cursor, page)
-    return AssignedPage(cursor, batches, rest, len(taken), overtaken)
+    return AssignedPage(cursor, batches, rest, overtaken)
 
 
 def _unread(cursor: Cursor, records: list[RawRecord]) -> list[RawRecord]:

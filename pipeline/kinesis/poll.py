@@ -109,7 +109,7 @@ class Poller:
     def _assign(self, state: ReaderState, cursor: Cursor, page: Page) -> Step:
         """Return the step that emits the records of a page that belong to the current window."""
         end_ms = state.window_ms + self._settings.flush_ms
-        cursor, batches, rest, _, overtaken = assign_page(
+        cursor, batches, rest, overtaken = assign_page(
             cursor, page, state.window_ms, end_ms, self._settings.flush_bytes)
         if rest:
             self._pages.keep(cursor, rest)

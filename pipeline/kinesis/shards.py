@@ -83,7 +83,7 @@ def _mark_listed(cursor: Cursor, owned: Mapping[tuple[str, str], bool], listed_m
 
 
 class Discovery:
-    """List the streams for one reader, at its own pace; `counts` is where it counts what happened, by name."""
+    """List the streams for one reader, every ten seconds; `counts` is where it counts what happened, by name."""
 
     def __init__(self, settings: ReadSettings, reader_id: ReaderId, shared: Shared, retention: Retention,
                  counts: collections.Counter[str]) -> None:

@@ -113,7 +113,7 @@ class Driver:
         deferred = tracker.deferred_status()
         finished = dataclasses.replace(state, done=True)
         self.states[reader] = split[1] if split else deferred[0] if deferred else finished
-        # A runner that splits takes the watermark of that moment for the rest.
+        # A runner that checkpoints restores the rest with the watermark of that moment.
         self.watermarks[reader] = split_watermark if split else estimator.current_watermark()
         delay_s = deferred[1].micros / 1e6 if deferred else None
         return Outcome(batches, reports, self.watermarks[reader].micros // 1000, delay_s)

@@ -90,7 +90,7 @@ class FakeKinesis:
     def _horizon_ms(self) -> float:
         return max(self._trimmed_ms, self.now_ms - self._retention_ms)
 
-    # What tests do to the stream.
+    # For tests.
 
     def put(self, shard: str, data: bytes = b'{}', arrival_ms: float | None = None, delay_ms: int = 0,
             partition_key: str | None = 'key') -> FakeRecord:
@@ -152,7 +152,7 @@ class FakeKinesis:
         """Return the calls of those names that were made, as `name shard where`."""
         return [' '.join(filter(None, asked[1:])) for asked in self.asked if asked.call in names]
 
-    # KinesisApi.
+    # KinesisApi: what readers call.
 
     def summary(self, stream: str) -> Summary:
         self._note('summary', stream, None)
@@ -254,3 +254,9 @@ class FakeKinesis:
         assert parent.closed_ms is None
         parent.closed_ms = int(self.now_ms)
         return parent
+
+
+def put_all(fake: FakeKinesis, *data: str, shard: str = 'shardId-000000000000') -> None:
+    """Put records now, one for each text."""
+    for text in data:
+        fake.put(shard, text.encode())

@@ -51,7 +51,7 @@ class History:
     def __init__(self, readers: int, shards: int, walk_ms: int | None, start: int, page_records: int) -> None:
         self.fake = FakeKinesis(shards)
         self.fake.walk_ms, self.fake.page_records = walk_ms, page_records
-        self.fake.first_sequence = 8  # soon of two digits: they are numbers, not text
+        self.fake.first_sequence = 8  # soon they have two digits, and must be compared as numbers
         self.start_ms = START_MS + start * FLUSH_MS
         self.driver = Driver(self.fake, self.fake.settings(
             start_ms=self.start_ms, since_ms=self.start_ms, flush_bytes=FLUSH_BYTES), readers)
@@ -65,7 +65,7 @@ class History:
 
     def do_put(self, pick: int, back_ms: int, delay_ms: int, size: int) -> None:
         arrival_ms = max(self.fake.now_ms - back_ms, self._shard(pick).created_ms, START_MS)
-        latest_ms = int(arrival_ms) + SLACK_MS - int(self.fake.now_ms)  # visible within the slack of its stamp
+        latest_ms = int(arrival_ms) + SLACK_MS - int(self.fake.now_ms)  # visible within the slack after its arrival
         self.fake.put(self._shard(pick).shard, bytes(size), arrival_ms, min(delay_ms, latest_ms))
 
     def do_late(self, pick: int, delay_ms: int) -> None:
@@ -79,7 +79,7 @@ class History:
 
     def do_split(self, pick: int) -> None:
         if len(self.fake.shards) < 12:
-            self.fake.hidden = set()  # a shard that was listed late is listed by the time it has children
+            self.fake.hidden = set()  # a hidden shard is listed before it has children
             self.fake.split(self._shard(pick).shard)
 
     def do_merge(self, pick: int) -> None:
@@ -111,7 +111,7 @@ class History:
     def restart(self) -> None:
         self.counted = self.counts()
         self.driver.restart()
-        self.fake.sleep(1)  # no process starts in less
+        self.fake.sleep(1)  # a process takes at least a second to start
 
     def do_save(self, pick: int) -> None:
         reader = pick % self.driver.readers

@@ -92,14 +92,14 @@ def test_a_drain_leaves_nothing_to_read() -> None:
 
 def test_the_initial_restriction_has_the_cursors_of_its_reader() -> None:
     fake = FakeKinesis(4)
-    whole = Driver(fake)
-    whole.run(2)
-    cursors = tuple(reversed(whole.states[0].cursors))
+    driver = Driver(fake)
+    driver.run(2)
+    cursors = tuple(reversed(driver.states[0].cursors))
     readers = [Driver(fake, fake.settings(cursors=cursors), 2).dofn.initial_restriction((reader, 2))
                for reader in range(2)]
 
     owned = [[cursor.key for cursor in state.cursors] for state in readers]
-    assert sorted(owned[0] + owned[1]) == [cursor.key for cursor in whole.states[0].cursors]
+    assert sorted(owned[0] + owned[1]) == [cursor.key for cursor in driver.states[0].cursors]
     assert owned == [sorted(keys) for keys in owned]
 
 

@@ -27,6 +27,7 @@ from tests.kinesis.fake import START_MS, FakeKinesis
 HALF = HASH_RANGE // 2
 A, B = ('events', 'a'), ('events', 'b')
 STATE = ReaderState(START_MS)
+ONLY = ReaderId(0, 1)
 
 
 def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()) -> list[ShardInfo]:
@@ -34,7 +35,7 @@ def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()
             *(ShardInfo(f'closed{first}', first, end - 1, False) for first, end in closed)]
 
 
-@pytest.mark.parametrize(('shards', 'whole'), [
+@pytest.mark.parametrize(('shards', 'covered'), [
     (shards_of((0, HASH_RANGE)), True),
     (shards_of((HALF, HASH_RANGE), (0, HALF)), True),
     (shards_of((0, HALF), (HALF, HASH_RANGE), closed=((0, HASH_RANGE),)), True),
@@ -47,8 +48,8 @@ def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()
     (shards_of(closed=((0, HASH_RANGE),)), False)],
     ids=['one', 'two', 'children of a split', 'none', 'upper missing', 'lower missing', 'a hole', 'overlap',
          'parent still open', 'children not listed'])
-def test_open_shards_must_cover_the_hash_range_once(shards: list[ShardInfo], whole: bool) -> None:
-    assert covers_hash_range(shards) == whole
+def test_open_shards_must_cover_the_hash_range_once(shards: list[ShardInfo], covered: bool) -> None:
+    assert covers_hash_range(shards) == covered
 
 
 def test_2500_shards_cover_the_hash_range_and_are_spread_over_readers_evenly() -> None:
@@ -133,8 +134,7 @@ def test_two_streams_may_have_shards_of_the_same_name() -> None:
     assert [cursor.key for cursor in state.cursors] == ['one/a', 'two/a']
 
 
-def discovery_of(fake: FakeKinesis, reader_id: ReaderId = ReaderId(0, 1)) -> tuple[  # noqa: B008
-        Discovery, collections.Counter[str]]:
+def discovery_of(fake: FakeKinesis, reader_id: ReaderId = ONLY) -> tuple[Discovery, collections.Counter[str]]:
     shared, counts = shared_of(fake), collections.Counter[str]()
     retention = Retention(fake.settings(), fake, shared.limiter, 'retention')
     return Discovery(fake.settings(), reader_id, shared, retention, counts), counts
@@ -159,7 +159,7 @@ def test_the_next_listing_follows_after_ten_seconds_or_one_if_a_window_waits_for
 
 def test_a_reader_without_a_listing_lists_soon() -> None:
     discovery, _ = discovery_of(FakeKinesis())
-    discovery.list(STATE)  # of an earlier run in this process
+    discovery.list(STATE)  # by an earlier run in this process
 
     assert discovery.wait_s(STATE, urgent=False) == 1
 

@@ -33,7 +33,7 @@ class _Body:
 
 @functools.cache
 def _session() -> boto3.session.Session:
-    return boto3.session.Session()  # reads the model of the service once
+    return boto3.session.Session()  # only one session, which reads the model of the service once
 
 
 class Wire:
