@@ -46,11 +46,11 @@ def build_job(pipeline: beam.Pipeline, job: Job) -> None:
 
     malformed = ((kinesis.malformed, split.malformed, parsed.malformed, flat.malformed, renamed.malformed,
                   events.malformed) | 'CollectMalformed' >> beam.Flatten())
-    buckets = [events, malformed | 'WindowErrors' >> WindowByHour(job.layout, flush_ms, 'errors')]
+    windowed = [events, malformed | 'WindowErrors' >> WindowByHour(job.layout, flush_ms, 'errors')]
     if job.commit.backup:
-        buckets.append(kinesis.batches | 'WindowBackup' >> WindowByHour(job.layout, flush_ms, 'backup'))
-    objects = ([bucket.chunks for bucket in buckets] | 'CollectChunks' >> beam.Flatten()
+        windowed.append(kinesis.batches | 'WindowBackup' >> WindowByHour(job.layout, flush_ms, 'backup'))
+    objects = ([lines.chunks for lines in windowed] | 'CollectChunks' >> beam.Flatten()
                | 'WriteObjects' >> WriteObjects(job.stores, job.layout.compression))
-    ledger = ([kinesis.accounts, *(bucket.ledger for bucket in buckets)] | 'CollectLedger' >> beam.Flatten()
+    ledger = ([kinesis.accounts, *(lines.ledger for lines in windowed)] | 'CollectLedger' >> beam.Flatten()
               | 'WindowLedger' >> beam.WindowInto(FixedWindows(flush_ms / 1000)))
     (ledger, objects) | 'CollectRows' >> beam.Flatten() | 'CommitWindow' >> CommitWindow(job.commit)

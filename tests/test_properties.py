@@ -11,9 +11,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.write.buffers import LineBuffers
 from pipeline.write.chunks import join_chunks
 from pipeline.write.layout import Layout
-from pipeline.write.window import LineBuffers, _WindowEvents
+from pipeline.write.window import _WindowEvents
 from transforms import (
     ERROR_CODES,
     MalformedRecord,
@@ -148,12 +149,12 @@ def test_objects_do_not_depend_on_bundles_or_on_the_order_of_their_chunks(
 def _objects(given_records: list[Record], cuts: set[int]) -> dict[str, list[bytes]]:
     """Give the chunks by path, with a new bundle before each of these places."""
     dofn, chunks = _WindowEvents(Layout()), collections.defaultdict(list)
-    dofn._buckets = LineBuffers()
+    dofn._buffers = LineBuffers()
     for place, record in enumerate(given_records):
         given_chunks = list(dofn.process(record))
         if place + 1 in cuts or place + 1 == len(given_records):
-            given_chunks += list(dofn._buckets.flush())
-            dofn._buckets = LineBuffers()
+            given_chunks += list(dofn._buffers.flush())
+            dofn._buffers = LineBuffers()
         for keyed in given_chunks:
             chunks[keyed.value[0].decode()].append(keyed.value[1])
     return chunks

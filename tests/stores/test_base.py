@@ -244,7 +244,7 @@ def test_an_endpoint_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, 'us-east-1')
 
     with pytest.raises(StoreError, match=(
-            'S3 GetObject on s3://lake/a goes on failing with EndpointConnectionError, tried for 120 s: check the '
+            'S3 GetObject on s3://lake/a still fails with EndpointConnectionError after 120 s: check the '
             'endpoint, the region and the network; the AWS SDK says: Could not connect to the endpoint URL: .*; what '
             'is committed stays, go on with --start=resume')):
         S3Store(BUCKET, '', 'http://127.0.0.1:1').get('a')
