@@ -34,7 +34,7 @@ def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) ->
 
     Raises PipelineFailed, FlinkError, ReadError where readers ended for good, and what the runner raises.
     """
-    with watched(options, built):
+    with watched(options.runner, built):
         try:
             state = _run_to_end(options, pipeline)
         except RuntimeError as error:  # so portable runners tell of any failure, with stack traces of two languages
@@ -71,7 +71,7 @@ SLICE_BYTES = 64 << 20
 
 def execute(options: Options, plan: Plan, calls: KinesisApi, store: Store, built: PipelineOptions) -> None:
     """Run the job from the start of the plan to its stop, or for ever. Raises Incomplete, and what `submit` raises."""
-    if runs_here(options):
+    if runs_here(options.runner):
         _run_slices(options, plan, calls, store, built)
     else:
         read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
@@ -127,5 +127,5 @@ def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
     layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
                     options.partition_time)
     commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
-                            plan.moves_resume_point, options.moved)
+                            plan.moves_resume_point, options.separate_outputs)
     return Job(read, readers, options.rules, layout, stores, commit, options.json_fields)

@@ -140,7 +140,7 @@ def _other_settings(committed: list[dict[str, Any]], settings: Settings, options
 
 def _check_moved(manifest: dict[str, Any], options: Options) -> None:
     for kind in ('errors', 'backup') if options.backup else ('errors',):
-        was, now = (moved.get(kind, options.output) for moved in (manifest.get('moved', {}), options.moved))
+        was, now = (moved.get(kind, options.output) for moved in (manifest.get('moved', {}), options.separate_outputs))
         if was != now:
             raise RunRefused(f'--{kind}_output: got {now}, must be {was}, where window {manifest["window"]} has its '
                              'objects')

@@ -13,7 +13,7 @@ from pipeline.commit.manifests import write_resume_point
 from pipeline.commit.orphans import remove_orphans
 from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
 from pipeline.kinesis.client import connect
-from pipeline.options.beam_options import given
+from pipeline.options.beam_options import find_arg
 from pipeline.options.options import Options
 from pipeline.progress import PROGRESS, ProgressLine
 from pipeline.run.execute import check_complete, execute
@@ -91,7 +91,7 @@ def _refusing() -> Iterator[None]:
 def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:
     """Remove what a run with other settings left half done, then note in resume.json whose objects there will be."""
     if plan.orphan_range:
-        if given(options.beam_args, 'savepoint_path'):
+        if find_arg(options.beam_args, 'savepoint_path'):
             raise RunRefused('--savepoint_path: must not be given where settings changed: what is in it was made with '
                              'the former ones; --start=resume without it goes on with these')
         stores = outputs_of(options)
@@ -107,7 +107,7 @@ def _prepare(options: Options, plan: Plan, store: Store) -> Iterator[str]:
 def _former(options: Options, plan: Plan) -> Iterator[str]:
     """Read up to the hour of the new layout, or to --stop where that comes before, with the former one."""
     until_ms = plan.former_until_ms
-    if not runs_here(options):
+    if not runs_here(options.runner):
         raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
                          f'options and --start=resume --stop={iso(until_ms)}, then again with these')
     yield f'the new layout begins at {iso(until_ms)}: going on to there with the former one'

@@ -28,8 +28,8 @@ def test_a_mapping_is_json_or_yaml(text: str, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(('data', 'reason'), [
-    (b'{"a": "b", "a": "c"}', "'a' is there twice"),
-    (b'a: b\nc: d\na: e\n', "'a' is there twice"),
+    (b'{"a": "b", "a": "c"}', "'a' occurs twice"),
+    (b'a: b\nc: d\na: e\n', "'a' occurs twice"),
     (b'', 'it holds no mapping'),
     (b'[]', 'it holds no mapping'),
     (b'"a"', 'it holds no mapping'),

@@ -40,9 +40,9 @@ def test_a_file_or_a_folder_below_one_is_refused(tmp_path: pathlib.Path) -> None
     dangling = tmp_path / 'link'
     dangling.symlink_to('nowhere')
 
-    assert refusal(output_uri, str(file)) == f"got '{file}', must be a folder, but '{file}' is none"
-    assert refusal(output_uri, f'{file}/a/b') == f"got '{file}/a/b', must be a folder, but '{file}' is none"
-    assert refusal(output_uri, str(dangling)) == f"got '{dangling}', must be a folder, but '{dangling}' is none"
+    assert refusal(output_uri, str(file)) == f"got '{file}', must be a folder, but '{file}' is not one"
+    assert refusal(output_uri, f'{file}/a/b') == f"got '{file}/a/b', must be a folder, but '{file}' is not one"
+    assert refusal(output_uri, str(dangling)) == f"got '{dangling}', must be a folder, but '{dangling}' is not one"
     assert not os.path.lexists(tmp_path / 'new') and output_uri(f'{tmp_path}/new/x') == f'{tmp_path}/new/x'
 
 
@@ -68,9 +68,9 @@ def test_endpoints(text: str, url: str) -> None:
     'http://localstack:4566', 'http://0.0.0.0', 'http://127.1', 'http://127.0.0.1.example.com', 'http://[::2]'])
 def test_plain_http_never_leaves_this_machine_and_the_line_says_why_and_what_to_do(text: str) -> None:
     assert refusal(endpoint_url, text) == (
-        f"got '{text}', must be https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would "
-        'travel unencrypted, and no option allows more. Of a container, publish the port here or share the network '
-        '(network_mode), and give http://localhost:PORT; or put https before it')
+        f"got '{text}', must be https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 "
+        'and [::1]. If the endpoint is in a container, publish its port here or share its network (network_mode), and '
+        'give http://localhost:PORT; or put an https proxy before it')
 
 
 @pytest.mark.parametrize('text', [

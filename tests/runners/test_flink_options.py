@@ -52,14 +52,15 @@ def test_what_the_user_says_of_flink_stays() -> None:
     (['--checkpointing_interval', '-1'],
      "--checkpointing_interval: got '-1', must be a number of milliseconds above 0"),
     (['--allow_non_restored_state'],
-     '--allow_non_restored_state: must not be given: what is not restored may be the readers'),
+     '--allow_non_restored_state: must not be given: the state that is not restored may be that of the readers'),
     (['--job_endpoint', 'jobs:8099'],
      '--flink_master: must be given with --job_endpoint: this program watches the job there'),
     (['--savepoint_path', 's3://state/1', '--start', 'latest'],
      "--start: got 'latest', must be resume with --savepoint_path, which says where to go on"),
     (['--savepoint_path', 's3://state/1', '--on_gap', 'skip'],
      "--on_gap: got 'skip', must be fail with --savepoint_path: the readers in it would meet the gap again and again"),
-    (['--disable_metrics'], '--disable_metrics: must not be given: metrics tell this program that readers are called'),
+    (['--disable_metrics'],
+     '--disable_metrics: must not be given: metrics show this program whether readers are called'),
     (['--savepoint_path', 's3://state/1', '--flink_submit_uber_jar'],
      '--savepoint_path: must not be given with --flink_submit_uber_jar, which ignores it')])
 def test_a_command_line_that_makes_flink_unsafe_is_refused(args: list[str], answer: str) -> None:
@@ -88,8 +89,8 @@ def test_a_job_of_the_same_name_on_the_cluster_is_refused() -> None:
             check_runner(options, beam_options(options))
 
         assert str(refused.value) == (
-            f'--job_name: job {JOB} of the name mmp-pipeline-lake runs on {rest.url} already: cancel it there, or give '
-            'another --job_name')
+            f'--job_name: job {JOB} with the name mmp-pipeline-lake is already running on {rest.url}: cancel it there, '
+            'or give another --job_name')
 
 
 def test_a_cluster_that_keeps_checkpoints_nowhere_needs_to_be_told_where() -> None:
@@ -103,8 +104,9 @@ def test_a_cluster_that_keeps_checkpoints_nowhere_needs_to_be_told_where() -> No
         check_runner(told, beam_options(told))
 
     assert str(refused.value) == (
-        '--state_backend_storage_path: must be given, with --state_backend: the cluster sets no '
-        'execution.checkpointing.dir, and checkpoints in memory neither hold a window nor outlive a JobManager')
+        '--state_backend_storage_path: must be given, with --state_backend: the cluster does not set '
+        'execution.checkpointing.dir, and checkpoints in memory are too small for a window and are lost with the '
+        'JobManager')
 
 
 def test_a_cluster_that_does_not_answer_is_an_error_before_anything_starts() -> None:
@@ -119,14 +121,14 @@ def test_other_runners_and_a_flink_inside_the_job_server_have_no_cluster_to_ask(
     for args in (['--runner', 'PrismRunner'], [*FLINK], inside):
         options = options_of(*args)
         check_runner(options, beam_options(options))
-        with watched(options, beam_options(options)):
+        with watched(options.runner, beam_options(options)):
             pass
 
 
 def test_a_job_on_a_cluster_ends_with_the_block_that_watches_it() -> None:
     with serving(FlinkRest()) as rest:
         options = options_of(*FLINK, '--flink_master', rest.url, '--output', '/lake')
-        with watched(options, beam_options(options)):
+        with watched(options.runner, beam_options(options)):
             pass
 
         assert rest.changes == [f'{PATH}?mode=cancel']

@@ -33,7 +33,7 @@ def test_a_job_whose_readers_are_never_called_is_warned_of_within_a_minute_and_e
         seen(rest, Clock(), 100, 149, 150, 155, 209, 210)
 
     text = (f'all tasks of job {JOB} run, so its workers do not answer (see --environment_config), or its start was '
-            'lost: end this, and start again')
+            'lost: stop this run, and start it again')
     assert caplog.messages == [f'no reader was called in 50 s: {text}', f'no reader was called in 110 s: {text}']
 
 
@@ -80,8 +80,8 @@ def test_each_restart_is_told_once_with_its_cause(caplog: pytest.LogCaptureFixtu
         watch.look()
 
     assert caplog.messages == [
-        f'restarts of job {JOB} so far: 1, the last one for: java.lang.Exception: TaskManager is gone',
-        f'restarts of job {JOB} so far: 3, the last one for: java.io.IOException: disk full']
+        f'job {JOB} was restarted (1 so far): java.lang.Exception: TaskManager is gone',
+        f'job {JOB} was restarted (3 so far): java.io.IOException: disk full']
 
 
 def test_a_job_whose_readers_ended_for_good_is_cancelled_and_its_error_raised(
@@ -107,7 +107,7 @@ def test_a_cluster_that_does_not_answer_is_told_once_until_it_answers_again(capl
         del rest['/jobs/overview']
         watch.look()
 
-    assert [message.rpartition('; ')[2] for message in caplog.messages] == ['the job may go on meanwhile'] * 2
+    assert [message.rpartition('; ')[2] for message in caplog.messages] == ['the job may still be running'] * 2
 
 
 def test_what_is_left_of_a_job_is_cancelled_when_its_submitter_ends() -> None:

@@ -37,7 +37,7 @@ def refusal(*args: str) -> str:
 def test_only_direct_runner_reads_in_slices(runner: str, here: bool, streaming: bool) -> None:
     options = options_of('--runner', runner)
 
-    assert runs_here(options) == here
+    assert runs_here(options.runner) == here
     assert beam_options(options).view_as(StandardOptions).streaming == streaming
 
 
