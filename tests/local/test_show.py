@@ -57,8 +57,8 @@ def test_an_error_line_is_decoded() -> None:
     (Row('records', 3, 2, 3, False), ['records', '3', '2', '3', 'DIFFERENT']),
     (Row('objects', None, 2, 2, True), ['objects', '2', '2', 'equal']),
 ])
-def test_accounts_say_whether_they_hold(row: Row, line: list[str]) -> None:
-    head, body = show.accounting([row])
+def test_counts_say_whether_they_agree(row: Row, line: list[str]) -> None:
+    head, body = show.counts([row])
 
     assert (head.split(), body.split()) == (['put', 'in', 'manifests', 'in', 'objects'], line)
 
@@ -69,6 +69,6 @@ def test_a_table_is_aligned() -> None:
 
 
 def test_a_section_is_set_off_over_the_whole_width() -> None:
-    (line,) = show.section('Accounts')
+    (line,) = show.section('Counts')
 
-    assert line == '-- Accounts ' + '-' * (show.WIDTH - 12)
+    assert line == '-- Counts ' + '-' * (show.WIDTH - 10)
