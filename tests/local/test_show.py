@@ -35,7 +35,7 @@ def test_the_tree_has_a_row_for_each_folder_and_one_for_the_platforms_of_an_hour
         ['manifests/,', 'resume.json', '1', 'flush', 'windows']]
 
 
-def test_a_long_text_is_cut_into_rows_beside_its_label_and_loses_nothing() -> None:
+def test_a_long_text_is_cut_into_rows_and_loses_nothing() -> None:
     text = 'x' * 200 + 'y'
 
     rows = list(show.labelled('after', f'{text}\nnext'))
@@ -68,7 +68,7 @@ def test_a_table_is_aligned() -> None:
         'a       bb', 'ccc      1', 'd    1,000']
 
 
-def test_a_section_is_set_off_over_the_whole_width() -> None:
+def test_a_section_heading_has_the_whole_width() -> None:
     (line,) = show.section('Counts')
 
     assert line == '-- Counts ' + '-' * (show.WIDTH - 10)

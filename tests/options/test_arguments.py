@@ -44,7 +44,7 @@ def test_the_help_names_no_credential() -> None:
 
 @pytest.mark.parametrize('name', CREDENTIALS)
 @pytest.mark.parametrize('form', ['{} SECRET', '{}=SECRET', '{}', '{}='])
-def test_a_credential_is_refused_and_not_said_again(
+def test_a_credential_is_refused_and_not_repeated(
         name: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         argument_parser().parse_known_args(form.format(name).split())

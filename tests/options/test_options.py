@@ -36,7 +36,7 @@ CHAIN = ("not allowed, because other users can see a command line: leave credent
          '(environment, profile or role)')
 A, B = 'arn:aws:kinesis:eu-west-1:123456789012:stream/', 'arn:aws:kinesis:us-east-1:123456789012:stream/'
 
-#: Value by value: what follows BASE, and what is said of it: `--option: got <the value>, must be <this>`.
+#: What follows BASE, and what the error says is allowed: `--option: got <the value>, must be <this>`.
 WRONG_VALUES = {
     '--flush_interval_s 7': INTERVAL,
     '--flush_interval_s 0': INTERVAL,
@@ -114,7 +114,7 @@ WRONG_VALUES = {
     '--s3_kms_key_id "a key"': 'an ID, ARN or alias of a KMS key',
     '--aws_region "eu west"': 'a region such as eu-west-1',
 }
-#: The others, by the whole line that answers what follows BASE.
+#: Other errors: what follows BASE, and the whole line of the answer.
 WRONG_LINES = {
     '--output /etc/passwd': "--output: got '/etc/passwd', must be a folder, but '/etc/passwd' is not one",
     '--output /etc/passwd/lake': "--output: got '/etc/passwd/lake', must be a folder, but '/etc/passwd' is not one",
@@ -181,7 +181,7 @@ def options(line: str = '') -> Options:
 
 
 @pytest.mark.parametrize(('line', 'allowed'), WRONG_VALUES.items())
-def test_a_wrong_value_is_answered_by_option_value_and_what_is_allowed(
+def test_the_error_for_a_wrong_value_has_option_value_and_what_is_allowed(
         line: str, allowed: str, capsys: pytest.CaptureFixture[str]) -> None:
     option, value = shlex.split(line)
 
@@ -191,7 +191,7 @@ def test_a_wrong_value_is_answered_by_option_value_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(('line', 'answer'), WRONG_LINES.items())
-def test_a_wrong_command_line_is_answered_by_one_line(
+def test_a_wrong_command_line_is_answered_with_one_line(
         line: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert refusal([*BASE, *shlex.split(line)], capsys) == f'pipeline: error: {answer}; see --help\n'
 
@@ -202,7 +202,7 @@ def test_stream_and_output_are_required(line: str, missing: str, capsys: pytest.
     assert refusal(shlex.split(line), capsys) == f'pipeline: error: {missing}: must be given; see --help\n'
 
 
-def test_a_secret_under_a_misspelt_name_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_under_a_misspelt_name_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     for args in (['--s3_secret_key', 'SECRET'], ['--s3_secret_key=SECRET'], ['--s3_secret_access_key SECRET']):
         assert 'SECRET' not in refusal([*BASE, *args], capsys)
 
@@ -263,13 +263,13 @@ def test_s3_options_of_beam_are_taken_and_passed_on() -> None:
                              '--s3_region_name=eu-west-1', f'--s3_verify={__file__}')
 
 
-def test_lengths_come_in_the_units_of_the_reader() -> None:
+def test_lengths_are_also_in_milliseconds_and_bytes() -> None:
     got = options('--flush_interval_s 60 --flush_size_mb 2 --slack_s 3')
 
     assert (got.flush_ms, got.flush_bytes, got.slack_ms) == (60_000, 2_097_152, 3_000)
 
 
-def test_options_are_frozen_and_travel() -> None:
+def test_options_are_frozen_and_can_be_pickled() -> None:
     got = options()
 
     assert pickle.loads(pickle.dumps(got)) == got
@@ -290,7 +290,7 @@ def test_help_and_a_wrong_option_of_ours_are_answered_without_beam(line: str, co
     assert (done.returncode, done.stderr.count('\n')) == (code, code // 2)
 
 
-def test_importing_beam_adds_no_line() -> None:
+def test_importing_beam_prints_nothing() -> None:
     script = 'import sys\nfrom pipeline.options.options import parse_options\nparse_options(sys.argv[1:])\n'
 
     done = subprocess.run([sys.executable, '-c', script, *BASE, '--bogus'], capture_output=True, text=True, timeout=60,

@@ -31,7 +31,7 @@ CHINA = 'arn:aws-cn:kinesis:cn-north-1:123456789012:stream/app'
     '2026-11-23T10:15:00Z', '2026-11-23 10:15', '2026-11-23T10:15', '2026-11-23T10:15:00.000',
     '2026-11-23T12:15:00+02:00', '2026-11-23T05:15-0500', '2026-11-23T15:45:00+05:30', '2026-11-23T11:15+01',
     '2026-11-23T10:15:00,000000Z'])
-def test_one_moment_in_all_its_spellings(text: str) -> None:
+def test_every_spelling_of_one_time(text: str) -> None:
     assert iso_ms(text) == TEN_FIFTEEN
 
 
@@ -64,7 +64,7 @@ def test_start_may_be_up_to_a_day_ahead_of_the_local_clock(monkeypatch: pytest.M
     assert str(refused.value) == "got '2026-11-23T10:15:01Z', must be a time that is not in the future"
 
 
-def test_stop_may_lie_in_the_future() -> None:
+def test_stop_may_be_in_the_future() -> None:
     assert (stop_time('2999-12-31T23:59:59Z'), stop_time('now')) == (32_503_679_999_000, 'now')
 
 
@@ -86,7 +86,7 @@ def test_numbers_are_plain_decimal_digits(text: str) -> None:
         whole_number(0)(text)
 
 
-def test_words_are_taken_as_written() -> None:
+def test_words_are_accepted_only_as_they_are_written() -> None:
     assert one_of('gzip', 'none')('none') == 'none'
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         one_of('a', 'b', 'c')('A')
@@ -104,7 +104,7 @@ def test_a_value_is_shown_on_one_short_line_without_a_password(value: str, expec
     ('argument --label/--labels: expected one argument', '--label: must be followed by a value'),
     ("argument --streaming: ignored explicit argument 'x'", "--streaming: got 'x', takes no value"),
     ('two\n  lines', 'two lines')])
-def test_the_words_of_argparse_become_ours(message: str, expected: str) -> None:
+def test_messages_of_argparse_are_reworded(message: str, expected: str) -> None:
     assert plain(message) == expected
 
 

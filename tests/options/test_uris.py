@@ -21,7 +21,7 @@ def refusal(read: object, text: str) -> str:
     ('s3://abc', 's3://abc'), (f's3://{"b" * 63}/x', f's3://{"b" * 63}/x'),
     ('s3://point-abc-s3alias/x', 's3://point-abc-s3alias/x'), (f's3://bucket/{"p" * 800}', f's3://bucket/{"p" * 800}'),
     ('/lake', '/lake'), ('/lake/', '/lake'), ('/a/../lake/.', '/lake'), ('//lake//x', '/lake/x'), ('/', '/')])
-def test_a_place_loses_its_closing_slash_and_no_more(text: str, uri: str) -> None:
+def test_an_output_loses_only_its_closing_slash(text: str, uri: str) -> None:
     assert output_uri(text) == uri
 
 
@@ -51,7 +51,7 @@ def test_a_file_or_a_folder_below_one_is_refused(tmp_path: pathlib.Path) -> None
     's3://amzn-s3-demo-bucket', 's3://bücket', 's3://bucket?x', 's3://bucket#x', 's3://1.2.3.4', 's3://bucket/ a',
     's3://bucket/a ', 's3://bucket/a\\b', 's3://bucket/a\nb', '/lake\x00', '/lake\udc80', '  ', 'S3A://bucket',
     'hdfs://host/x', f's3://bucket/{"p" * 801}', f's3://bucket/{"ü" * 401}'])
-def test_what_s3_or_the_job_cannot_take_is_refused(text: str) -> None:
+def test_outputs_that_s3_or_the_job_cannot_use_are_refused(text: str) -> None:
     assert refusal(output_uri, text).startswith('got ')
 
 

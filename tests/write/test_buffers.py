@@ -13,7 +13,7 @@ def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub
     return Origin('app', shard, str(sequence), sub, 'key', window_ms + 1, '', window_ms, 0)
 
 
-def test_a_full_chunk_is_cut_and_the_next_line_begins_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_chunk_is_emitted_and_the_next_line_begins_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('pipeline.write.buffers.CHUNK_BYTES', 10)
     buffers = LineBuffers()
 
@@ -26,7 +26,7 @@ def test_a_full_chunk_is_cut_and_the_next_line_begins_another(monkeypatch: pytes
     assert list(buffers.flush()) == []
 
 
-def test_a_full_bundle_gives_every_chunk_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_bundle_emits_all_of_its_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('pipeline.write.buffers.BUNDLE_BYTES', 10)
     buffers = LineBuffers()
 
