@@ -1,23 +1,23 @@
-"""The collector of cyclic garbage, told what lives as long as the process."""
+"""Run Python's garbage collector less often, and not on objects that live as long as the process."""
 from __future__ import annotations
 
 import functools
 import gc
 
-#: Containers that come to be before the collector looks among them; a portion of records makes some thousands.
+#: How many new containers start a collection of the youngest. A batch of records makes some thousands.
 YOUNG = 50_000
 
 
 def relax_gc() -> None:
-    """Collect less often; to do so before Beam is imported saves a tenth of that."""
+    """Collect less often. Calling this before Beam is imported saves a tenth of the import's time."""
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
 
 
 @functools.cache
 def tune_gc() -> None:
-    """Leave what a worker consists of out of every collection, and collect less often; once in a process.
+    """Exclude all objects that exist now from collections, and collect less often. Does so once per process.
 
-    The collector walked all of Beam's objects time and again: a fifth of the CPU of a whole job.
+    Otherwise the collector walks all of Beam's objects again and again: a fifth of the CPU of a whole job.
     """
     gc.freeze()
     relax_gc()

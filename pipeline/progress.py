@@ -1,4 +1,4 @@
-"""How the run is going, for a person at a terminal; readers and commits in this process note it here."""
+"""The progress of a run, for a person at a terminal. Readers and commits in this process report it here."""
 from __future__ import annotations
 
 import dataclasses
@@ -12,9 +12,10 @@ EVERY_S = 1.0
 
 @dataclasses.dataclass
 class Progress:
-    """Running totals of this process; approximate where a runner does work over, which is fine for a progress line.
+    """Running totals of this process. If a runner retries work, they are approximate, which a progress line may be.
 
-    `replays` says that the run leaves resume.json alone.
+    `behind_ms` is how far reading of each shard, `stream/shard`, is behind the tip. `replays` is whether the run is a
+    replay, which does not change resume.json.
     """
 
     records: int = 0
@@ -23,7 +24,7 @@ class Progress:
     replays: bool = False
 
     def line(self) -> str:
-        """Say it in one line: `12,345 records read, 3.2 s behind the tip, 7 windows committed`."""
+        """Return it as one line: `12,345 records read, 3.2 s behind the tip, 7 windows committed`."""
         behind_s = max(self.behind_ms.values(), default=0) / 1000
         return f'{self.records:,} records read, {behind_s:,.1f} s behind the tip, {self.windows:,} windows committed'
 
@@ -32,15 +33,15 @@ PROGRESS = Progress()
 
 
 class ProgressLine:
-    """Show the progress on a terminal once a second while the block runs; silent where the output is a log."""
+    """Show the progress on a terminal once a second while the block runs. Print nothing if the output is a log."""
 
     def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.__stderr__  # sys.stderr is turned away while Beam runs
+        self._out = out or sys.__stderr__  # sys.stderr is redirected while Beam runs
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._show, name='progress', daemon=True)
 
     def __enter__(self) -> None:
-        if self._out and self._out.isatty():  # none where the program was started without stderr
+        if self._out and self._out.isatty():  # None if the program was started without stderr
             self._thread.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

@@ -1,4 +1,4 @@
-"""Pipelines on runners that are named: Beam's plain DirectRunner picks one in silence."""
+"""Pipelines on explicit runners, because Beam's plain DirectRunner chooses one silently."""
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from transforms import Record
 
 
 class _InLists(beam.DoFn):  # type: ignore[misc]
-    """Hand records on in lists of three, as the reader does with pages."""
+    """Emit records in lists of three, as the reader does with batches."""
 
     @beam.DoFn.yields_batches  # type: ignore[untyped-decorator]
     def process(self, element: Sequence[Record]) -> Iterator[list[Record]]:
@@ -46,7 +46,7 @@ WAYS: dict[str, tuple[str, Callable[[beam.Pipeline, Sequence[Record]], beam.PCol
 
 def run_stage(way: str, transform: beam.PTransform, records: Sequence[Record], good: Sequence[Record],
               malformed: Sequence[Any]) -> Counter[str]:
-    """Run a transform on records and check both of its outputs exactly. Return its counters."""
+    """Run a transform on records, and check both of its outputs exactly. Return its counters."""
     runner, source = WAYS[way]
     pipeline = _TestPipeline(runner=runner)
     output = source(pipeline, records) | transform
@@ -60,7 +60,7 @@ def run_stage(way: str, transform: beam.PTransform, records: Sequence[Record], g
 
 
 def plain(item: Any) -> Any:
-    """Return a record or failure as plain values: which sequence type it holds does not matter."""
+    """Return a record or failure as plain values, so that the types of its sequences do not matter."""
     values = item._asdict()
     return {name: list(value) if isinstance(value, range | tuple) and name != 'origin' else value
             for name, value in values.items()}

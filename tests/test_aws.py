@@ -287,7 +287,7 @@ def test_a_service_of_credentials_that_fails_for_now_passes(
     with pytest.raises(PassingError, match=code):
         kinesis()
     line = line_of(s3, StoreError)
-    assert f'goes on failing with {code} of AssumeRoleWithWebIdentity, tried for 0 s: check the role' in line
+    assert f'still fails with {code} of AssumeRoleWithWebIdentity after 0 s: check the role' in line
     assert words in line
 
 
@@ -304,7 +304,7 @@ def test_a_metadata_service_that_fails_for_now_passes(
         kinesis()
     assert error.value.reason == said
     assert line_of(s3, StoreError) == (
-        f'S3 GetObject on s3://lake/x/a goes on failing with CredentialRetrievalError, tried for 0 s: {said}; what is '
+        f'S3 GetObject on s3://lake/x/a still fails with CredentialRetrievalError after 0 s: {said}; what is '
         'committed stays, go on with --start=resume')
 
 

@@ -15,5 +15,5 @@ assert (before, frozen > 0, gc.get_freeze_count(), gc.get_threshold()[0], gc.ise
 """
 
 
-def test_the_collector_is_calmed_once_in_a_process_and_stays_on() -> None:
+def test_the_garbage_collector_is_tuned_once_per_process_and_stays_on() -> None:
     subprocess.run([sys.executable, '-c', CHECK], check=True)

@@ -49,7 +49,7 @@ def test_a_path_is_a_pure_function_of_its_arguments(path: str, expected: str) ->
 @pytest.mark.parametrize(('stream', 'shard', 'shards', 'expected'), [
     ('events', 'shardId-000000000000', 1, 0), ('events', 'shardId-000000000000', 4, 0),
     ('events', 'shardId-000000000001', 4, 1), ('other', 'shardId-000000000000', 4, 2)])
-def test_output_shards_are_pinned_since_objects_are_named_by_them(stream: str, shard: str, shards: int,
+def test_output_shards_never_change_because_object_names_contain_them(stream: str, shard: str, shards: int,
                                                                  expected: int) -> None:
     assert paths.output_shard(stream, shard, shards) == expected
 

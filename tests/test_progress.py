@@ -15,16 +15,16 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_line_says_how_far_the_run_is() -> None:
+def test_a_line_says_how_far_the_run_has_come() -> None:
     assert Progress(12_345, 7, {'a': 0, 'b': 3_210}).line() == (
         '12,345 records read, 3.2 s behind the tip, 7 windows committed')
 
 
-def test_nothing_read_is_nothing_behind() -> None:
+def test_before_the_first_read_nothing_is_behind() -> None:
     assert Progress().line() == '0 records read, 0.0 s behind the tip, 0 windows committed'
 
 
-def test_a_log_stays_quiet() -> None:
+def test_nothing_is_written_to_a_log() -> None:
     out = io.StringIO()
 
     with ProgressLine(out):
@@ -33,14 +33,14 @@ def test_a_log_stays_quiet() -> None:
     assert out.getvalue() == ''
 
 
-def test_a_program_without_stderr_stays_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_without_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, '__stderr__', None)
 
     with ProgressLine():
         pass
 
 
-def test_a_terminal_shows_one_line_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_one_line_and_clears_it_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = threading.Event()
     monkeypatch.setattr(progress, 'EVERY_S', 0.001)
     monkeypatch.setattr(PROGRESS, 'line', lambda: shown.set() or 'so far', raising=False)

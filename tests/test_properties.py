@@ -1,4 +1,4 @@
-"""What holds whatever the data: paths keep their form, no document is lost or doubled, bytes depend on the stream."""
+"""What holds for all data: paths keep their form, no document is lost or doubled, equal streams give equal bytes."""
 from __future__ import annotations
 
 import collections
@@ -11,9 +11,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.write.buffers import LineBuffers
 from pipeline.write.chunks import join_chunks
 from pipeline.write.layout import Layout
-from pipeline.write.window import LineBuffers, _WindowEvents
+from pipeline.write.window import _WindowEvents
 from transforms import (
     ERROR_CODES,
     MalformedRecord,
@@ -58,7 +59,7 @@ def origin(sequence: int) -> Origin:
 
 
 def worked(data: bytes, sequence: int = 1) -> tuple[Record, list[bytes]]:
-    """Take a record all the way. Return it renamed, and the lines of what could not go on."""
+    """Take a record through all stages. Return it renamed, and the error lines of its malformed documents."""
     split = split_record(data)
     record = Record(origin(sequence), data, split.documents, indices_of(split), len(split.documents),
                     split.rest is not None)
@@ -104,7 +105,7 @@ def test_every_document_is_one_line_or_one_error(data: bytes) -> None:
 
 
 @given(st.lists(events, max_size=5))
-def test_documents_come_out_as_they_would_alone_in_their_order(given_events: list[dict[str, Any]]) -> None:
+def test_concatenated_documents_give_the_same_lines_as_single_ones(given_events: list[dict[str, Any]]) -> None:
     texts_of = [json.dumps(event) for event in given_events]
 
     def alone(text: str) -> list[bytes]:
@@ -146,14 +147,14 @@ def test_objects_do_not_depend_on_bundles_or_on_the_order_of_their_chunks(
 
 
 def _objects(given_records: list[Record], cuts: set[int]) -> dict[str, list[bytes]]:
-    """Return the chunks by path, with a new bundle before each of these places."""
+    """Return the chunks by path. A new bundle begins after each of these numbers of records."""
     dofn, chunks = _WindowEvents(Layout()), collections.defaultdict(list)
-    dofn._buckets = LineBuffers()
-    for place, record in enumerate(given_records):
+    dofn._buffers = LineBuffers()
+    for number, record in enumerate(given_records, 1):
         given_chunks = list(dofn.process(record))
-        if place + 1 in cuts or place + 1 == len(given_records):
-            given_chunks += list(dofn._buckets.flush())
-            dofn._buckets = LineBuffers()
+        if number in cuts or number == len(given_records):
+            given_chunks += list(dofn._buffers.flush())
+            dofn._buffers = LineBuffers()
         for keyed in given_chunks:
             chunks[keyed.value[0].decode()].append(keyed.value[1])
     return chunks

@@ -32,7 +32,7 @@ def test_a_part_begins_once_the_flush_size_is_reached(before: int, part: int) ->
 @pytest.mark.parametrize(('ms', 'text'), [
     (0, '1970-01-01T00:00:00Z'), (1_763_893_500_000, '2025-11-23T10:25:00Z'), (1, '1970-01-01T00:00:00.001Z'),
     (32_503_679_999_999, '2999-12-31T23:59:59.999Z')])
-def test_times_are_written_in_utc_with_milliseconds_only_where_there_are(ms: int, text: str) -> None:
+def test_times_are_formatted_in_utc_with_milliseconds_only_if_needed(ms: int, text: str) -> None:
     assert iso(ms) == text
 
 

@@ -1,4 +1,4 @@
-"""What happens to an event: split, parsed, flattened, renamed. Knows no AWS, no flags, no clock."""
+"""What happens to an event: it is split, parsed, flattened and renamed. Nothing here uses AWS, options or a clock."""
 from transforms.encode import encode_event, encode_failure, encode_raw
 from transforms.flatten import FlattenEvents, flatten_event
 from transforms.parse import EVENT_VALUE, JsonFields, ParseEvents, parse_event
@@ -9,7 +9,7 @@ from transforms.rules import CONVENTION, Rules
 from transforms.split import Malformed, Split, SplitRecords, split_record
 
 __all__ = [
-    # records: the envelope and what becomes of a document that cannot go on
+    # records: the envelope, and what a malformed document becomes
     'Document', 'ERROR_CODES', 'Failure', 'MalformedRecord', 'Origin', 'Record',
     # split
     'Malformed', 'Split', 'SplitRecords', 'split_record',

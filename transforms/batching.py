@@ -1,4 +1,4 @@
-"""What the four stages share: batches in and out, failures on an output of their own, counters once a batch."""
+"""What the four stages share: batches in and out, a second output for failures, counters that are updated per batch."""
 import functools
 import pickle
 from collections import Counter
@@ -15,9 +15,10 @@ MALFORMED = 'malformed'
 
 
 class RecordCoder(beam.coders.Coder):  # type: ignore[misc]
-    """Pickle what a stage gives, on both of its outputs, where a runner parts it from the next; tell sizes without.
+    """Pickle elements if the runner separates two stages; estimate their size without pickling.
 
-    Beam asks for the size of a fifth of the elements of each batch after each step: a tenth of the CPU of a whole job.
+    Beam asks for the size of a fifth of the elements of each batch after each step. Pickling them for it took a tenth
+    of the CPU of a whole job. The coder serves both outputs of a stage.
     """
 
     def encode(self, value: Record | Failure) -> bytes:
@@ -35,20 +36,20 @@ beam.coders.registry.register_coder(Record, RecordCoder)
 
 
 class Stage(beam.DoFn):  # type: ignore[misc]
-    """Pass lists of records on to the next stage, each record as `work` gives it back.
+    """Apply `work` to each record of a batch and pass the batch on.
 
-    A list goes from one fused stage to the next as it is; element-wise `process` is for runners without batches.
+    A list goes from one fused stage to the next as it is. `process`, for one element, is for runners without batches.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
-        """Give the record that goes on and what could not; whatever else there is to count goes into `tally`."""
+        """Return the record that goes on and its failures. Anything else to count goes into `tally`."""
         raise NotImplementedError
 
     def arriving(self, batch: list[Record]) -> int:
-        """Count what comes in."""
+        """Return what to count as `in`."""
         return _documents(batch)
 
     def process(self, element: Record) -> Iterator[Record]:
@@ -81,12 +82,16 @@ class Stage(beam.DoFn):  # type: ignore[misc]
 
 
 def staged(records: beam.PCollection, stage: Stage) -> Any:
-    """Apply a stage; gives an object with `.records` and `.malformed`."""
+    """Apply a stage. Return its outputs, `.records` and `.malformed`."""
     return records | beam.ParDo(stage).with_outputs(MALFORMED, main='records')
 
 
 def convert(record: Record, function: Callable[[Document], Document], stage: str) -> tuple[Record, Sequence[Failure]]:
-    """Put `function`'s result in the place of each document; those that are malformed leave the record."""
+    """Replace each document of a record by `function(document)`.
+
+    Return the record, and a failure for each document for which `function` raised MalformedRecord; the record no longer
+    has those documents.
+    """
     documents, refused = [], {}
     for index, document in zip(record.indices, record.documents, strict=True):
         try:
@@ -95,31 +100,31 @@ def convert(record: Record, function: Callable[[Document], Document], stage: str
             refused[index] = error
     if not refused:
         return with_documents(record, documents, record.indices), ()
-    left = [index for index in record.indices if index not in refused]
-    return with_documents(record, documents, left), failures_of(record, stage, refused)
+    kept = [index for index in record.indices if index not in refused]
+    return with_documents(record, documents, kept), failures_of(record, stage, refused)
 
 
 def failures_of(record: Record, stage: str, refused: Mapping[int, MalformedRecord]) -> list[Failure]:
-    """Return a failure for each refused document, by its index in the record, with the bytes that it came in."""
+    """Return a failure for each refused document, with its original bytes. `refused` has its index in the record."""
     spans = list(containers_in(record.data))
-    return [failure(record.origin, stage, error.code, error.message, record.data[slice(*spans[index][:2])], index,
-                    spans[index].start)
+    return [failure(record.origin, stage, code=error.code, message=error.message,
+                    fragment=record.data[spans[index].start:spans[index].end], index=index, offset=spans[index].start)
             for index, error in refused.items()]
 
 
 def with_documents(record: Record, documents: list[Document], indices: Sequence[int]) -> Record:
-    """Give the record with other documents; several times faster than `_replace`."""
+    """Return the record with other documents. Positional: several times faster than `_replace`."""
     return Record(record.origin, record.data, documents, indices, record.found, record.broken, record.dropped)
 
 
 def failure(origin: Origin, stage: str, code: str, message: str, fragment: bytes, index: int, offset: int) -> Failure:
-    """Make a failure; too deep is always found while flattening, whatever stage was the first to notice."""
+    """Make a failure. If the document is too deep, its stage is `flatten`, even if another stage noticed first."""
     return Failure(origin, 'flatten' if code == 'too-deep' else stage, code, message, fragment, index, offset)
 
 
 @functools.cache
 def _counter(namespace: str, name: str) -> Any:
-    """Keep counters: making one takes longer than a document."""
+    """Return a counter, made once: making one takes longer than converting a document."""
     return Metrics.counter(namespace, name)
 
 

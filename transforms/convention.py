@@ -4,17 +4,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: What a name becomes that has no word in it.
+#: The new name of a field whose name has no word in it.
 NAMELESS = 'field'
 _HUMP = re.compile('(?<=[ld])(?=U)|(?<=U)(?=Ul)')
 _JOINTS = re.compile('__+')
 
 
 def snake_case(name: str) -> str:
-    """Name a field by the convention: split at white space, punctuation and camelCase; `field` if nothing is left.
+    """Return the name of a field by the convention: split at white space, punctuation and camelCase.
 
-    Letters, marks and numbers of every script make words. A name without a capital that has nothing but words and `_`
-    passes as it is, and so does every result.
+    Words are made of the letters, marks and numbers of every script. A name that consists of words without capitals
+    and of `_` stays as it is; so does every result. If no word is left, the name is `field`.
 
     >>> [snake_case(name) for name in ('SDKVersion', 'Media Source (pid)', 'a__b', '?')]
     ['sdk_version', 'media_source_pid', 'a__b', 'field']
@@ -30,7 +30,7 @@ def snake_case(name: str) -> str:
 
 
 def _letters(name: str) -> list[str]:
-    """Keep the marks of a letter with it: they take part in no split."""
+    """Split a name into letters, each with its combining marks, since a name is never split before a mark."""
     letters: list[str] = []
     for char in name:
         if letters and unicodedata.category(char)[0] == 'M' and _kind(letters[-1]) not in ' _':
@@ -41,7 +41,7 @@ def _letters(name: str) -> list[str]:
 
 
 def _kind(letter: str) -> str:
-    """Tell `_` and ` ` (any other separator) from U (a capital), l (a small letter), d (a number), o (caseless)."""
+    """Return `_`, or one of: ` ` any other separator, `U` a capital, `l` a small letter, `d` a number, `o` no case."""
     category = unicodedata.category(letter[0])
     if letter[0] == '_' or category[0] not in 'LMN':
         return '_' if letter[0] == '_' else ' '

@@ -1,7 +1,7 @@
-"""JSON objects as JavaScript's `JSON.parse` takes them, for data that the strict parser refuses.
+"""Decode JSON as JavaScript's `JSON.parse` does, for data that the strict parser refuses.
 
-The strict parser refuses two things that RFC 8259 allows: half of a surrogate pair as an escape, and a number beyond
-the range of a double. Producers send both, and `JSON.parse` reads both. They are changed here, and counted.
+The strict parser refuses two things that RFC 8259 allows: an escape of half a surrogate pair, and a number beyond the
+range of a double. Producers send both, and `JSON.parse` reads both. Here they are replaced and counted.
 """
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from transforms.records import Document
 
 T = TypeVar('T')
 
-#: What the decoders raise: beside msgspec's own errors a ValueError for bytes that are not UTF-8.
+#: What the decoders raise: msgspec's own errors are ValueErrors, and so is that for bytes that are not UTF-8.
 REFUSED = (ValueError, RecursionError)
 _LONE, _HUGE = 'lone_surrogates', 'huge_numbers'
-# A pair, half of a pair, or any other escape. An escaped backslash is one, so that `\\ud800` stays the text it is.
+# A pair, half of a pair, or any other escape. An escaped backslash is one too, so `\\ud800` stays as it is.
 _ESCAPE = re.compile(rb'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}'
                      rb'|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)', re.DOTALL)
 
 
 class LenientDecoder:
-    """Decode JSON objects; a lone surrogate becomes U+FFFD, a number beyond a double becomes None.
+    """Decode JSON objects. A lone surrogate becomes U+FFFD, and a number beyond a double becomes None.
 
-    `mended` counts both (`lone_surrogates`, `huge_numbers`), in what was decoded whole.
+    `mended` counts both, as `lone_surrogates` and `huge_numbers`, in data that was decoded completely.
 
     >>> decoder = LenientDecoder()
     >>> decoder.decode_lines(b'{"a":"\\\\ud83d!"}{"b":[1e400]}'), dict(decoder.mended)
@@ -42,11 +42,11 @@ class LenientDecoder:
         self._container = msgspec.json.Decoder(dict[str, Any] | list[Any], float_hook=self._float)
 
     def decode_lines(self, data: bytes) -> list[Document]:
-        """Decode objects that follow one another. Raises one of REFUSED if any part is malformed."""
+        """Decode concatenated objects. Raise one of REFUSED if any part is malformed."""
         return self._decode(self._objects.decode_lines, data)
 
     def decode_container(self, data: bytes) -> Document | list[Any]:
-        """Decode one object or array. Raises one of REFUSED."""
+        """Decode one object or array. Raise one of REFUSED if it is malformed."""
         value: Document | list[Any] = self._decode(self._container.decode, data)
         return value
 
@@ -55,7 +55,7 @@ class LenientDecoder:
         self._huge = 0
         value = decode(data)
         if lone or self._huge:
-            self.mended += Counter({_LONE: lone, _HUGE: self._huge})  # leaves out what is 0
+            self.mended += Counter({_LONE: lone, _HUGE: self._huge})  # `+=` drops counts of 0
         return value
 
     def _float(self, text: str) -> float | None:
@@ -67,7 +67,7 @@ class LenientDecoder:
 
 
 def _without_lone_surrogates(data: bytes) -> tuple[bytes, int]:
-    """Put `\\ufffd` in the place of each half pair, which is as long; return the data and how many there were."""
+    """Replace each half of a pair by `\\ufffd`, which is as long. Return the data and the number of replacements."""
     if b'\\ud' not in data and b'\\uD' not in data:
         return data, 0
     lone = 0

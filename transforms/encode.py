@@ -1,4 +1,4 @@
-"""Events, failures and raw records as JSON lines, each without its newline."""
+"""Encode events, failures and raw records as JSON lines, each without its newline."""
 from __future__ import annotations
 
 import base64
@@ -11,7 +11,7 @@ from transforms.records import Document, Failure, Origin
 
 
 def encode_event(event: Document) -> bytes:
-    """Encode a flattened event; integers of any size stay exact.
+    """Encode a flattened event. Integers of any size stay exact.
 
     >>> encode_event({'a': None, 'b': 36893488147419103233})
     b'{"a":null,"b":36893488147419103233}'
@@ -22,16 +22,16 @@ def encode_event(event: Document) -> bytes:
 def encode_value(value: Any) -> bytes:
     """Encode any JSON value."""
     try:
-        # A copy: what orjson gives keeps 8 KiB of memory to itself, however short it is (3.13), and lines are kept.
+        # A copy, because lines are kept: the bytes from orjson (3.13) hold 8 KiB of memory, however short they are.
         return b''.join((orjson.dumps(value), b''))
     except TypeError:  # an integer over 64 bits
         return msgspec.json.encode(value)
 
 
 def encode_failure(failure: Failure) -> bytes:
-    """Encode a failure in the fields, order and types of a Firehose error line, and after them where it was found.
+    """Encode a failure with the fields, order and types of a Firehose error line, followed by where it was found.
 
-    Nothing in it depends on the clock: both times are those of the record's arrival.
+    Nothing in it depends on the clock: both times are the record's arrival.
     """
     origin = failure.origin
     return encode_value({
@@ -54,7 +54,7 @@ def encode_failure(failure: Failure) -> bytes:
 
 
 def encode_raw(origin: Origin, data: bytes) -> bytes:
-    """Encode a record as it came, `data` in base64, for the backup."""
+    """Encode an untouched record for the backup, with `data` in base64."""
     return encode_value({
         'streamName': origin.stream,
         'shardId': origin.shard,

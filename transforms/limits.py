@@ -1,7 +1,7 @@
-"""What a document may grow to. Its record decides nothing else: the limits are constants of the format.
+"""The limits of a document: its levels, the length of its keys, and how much its record may grow.
 
-A document that passes one of them is malformed. Too deep outweighs the other reasons, for a parser may refuse such a
-document before it can be measured.
+The limits are constants of the format. A document that exceeds one of them is malformed. If it exceeds several, the
+reason is `too-deep`, because a parser may refuse such a document before it can be measured.
 """
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import msgspec
 from transforms.records import Document, MalformedRecord
 from transforms.scan import LEVELS, Span, prune
 
-#: The top object is level 1; event_value counts on.
+#: The top object is level 1. The levels inside `event_value` are added to it.
 MAX_LEVELS = LEVELS
-#: UTF-8 bytes of a flattened key.
+#: Of a flattened key, in UTF-8.
 MAX_KEY_BYTES = 1024
-#: The lines of a record may take so many times its bytes, and so many bytes more.
+#: The lines of a record may take MAX_GROWTH times its bytes, and SPARE_BYTES more.
 MAX_GROWTH = 16
 SPARE_BYTES = 64 << 10
 
-#: Of each member of a nested container: the quotes, the colon and the comma in the line.
+#: What a member of a nested container adds to the line besides its key and value: quotes, a colon and a comma.
 MEMBER_BYTES = 4
-#: A text of at most so many characters cannot pass MAX_KEY_BYTES.
+#: A text of at most this many characters cannot exceed MAX_KEY_BYTES.
 _SURELY_SHORT = MAX_KEY_BYTES // 4
 
 MESSAGES = {
@@ -33,26 +33,27 @@ MESSAGES = {
 
 
 def malformed(code: str) -> MalformedRecord:
-    """Make the exception for a limit that is passed; its message is the same for every document."""
+    """Make the exception for an exceeded limit. Its message is the same for every document."""
     return MalformedRecord(code, MESSAGES[code])
 
 
 def is_too_deep(value: Any, level: int = 1) -> bool:
-    """Tell whether any container in `value`, itself at `level`, lies below MAX_LEVELS. Needs no recursion."""
-    left = [(value, level)]
-    while left:
-        value, level = left.pop()
+    """Return whether any container in `value`, which is at `level` itself, is below MAX_LEVELS. Use no recursion."""
+    stack = [(value, level)]
+    while stack:
+        value, level = stack.pop()
         if level > MAX_LEVELS:
             return True
         members = value.values() if isinstance(value, dict) else value
-        left.extend((member, level + 1) for member in members if isinstance(member, (dict, list)))
+        stack.extend((member, level + 1) for member in members if isinstance(member, (dict, list)))
     return False
 
 
 def decode_deep(data: bytes, span: Span, level: int = 1) -> Any:
-    """Decode one balanced container, itself at `level`, with cuts below MAX_LEVELS; None where it is too deep.
+    """Decode a balanced container, which is at `level` itself. Return None if it is too deep.
 
-    Most are. Not if what is too deep was the first of two equal keys: the last wins, here as in the parser.
+    `span` has cuts below MAX_LEVELS. A container with cuts may still be fine: if the value that is too deep belongs to
+    the first of two equal keys, the last one replaces it, as in the parser.
     """
     try:
         value = msgspec.json.decode(prune(data, span))
@@ -62,16 +63,17 @@ def decode_deep(data: bytes, span: Span, level: int = 1) -> Any:
 
 
 def line_budget(record_bytes: int) -> int:
-    """Return how many bytes the lines of a record may take."""
+    """Return how many bytes the lines of a record of `record_bytes` may take."""
     return MAX_GROWTH * record_bytes + SPARE_BYTES
 
 
 class Limits:
-    """What the documents of one record may still take, estimated while they are flattened.
+    """How many bytes the documents of one record may still take, estimated while they are flattened.
 
-    This keeps a bomb from taking memory. The lines as they are written are held to `line_budget` once they are encoded.
-    Only a repeated key makes more output than there was input, so a nested container is charged when it is entered,
-    before its members are made: the bytes of their common prefix, and 4, for each. `left` is what may still be charged.
+    The estimate keeps a bomb from filling the memory; the encoded lines are checked against `line_budget` again. Output
+    outgrows input only by repeating keys. So a nested container is charged when it is entered, before its members are
+    made: for each member the bytes of their common prefix, and MEMBER_BYTES. `left` is what may still be charged, and
+    `collisions` counts the leaves that another leaf of the same name replaced.
     """
 
     def __init__(self, record_bytes: int) -> None:
@@ -79,7 +81,10 @@ class Limits:
         self.left = line_budget(record_bytes)
 
     def settle(self, event: Document, flat: Document, leaves: int, left: int) -> None:
-        """Take a flattened event of so many leaves if its names are short enough; raises MalformedRecord."""
+        """Accept a flattened event of `leaves` leaves, after which `left` bytes are left.
+
+        Raise MalformedRecord if one of its names is too long.
+        """
         names = ''.join(flat)
         if (len(names) > MAX_KEY_BYTES or not names.isascii()) and _longest(flat) > MAX_KEY_BYTES:
             raise self.refusal('key-too-long', event)
@@ -87,18 +92,18 @@ class Limits:
         self.collisions += leaves - len(flat)
 
     def refusal(self, code: str, event: Document) -> MalformedRecord:
-        """Give the reason to refuse an event that passes a limit; output that is too large ends its record."""
+        """Return the exception for an event that exceeds a limit. Output that is too large ends the record."""
         if code == 'output-too-large':
             self.left = -1
         return malformed('too-deep' if is_too_deep(event) else code)
 
 
 def _longest(names: Document) -> int:
-    """Give the bytes of the longest name, or its characters where they are too few to matter."""
+    """Return the bytes of the longest name, or its characters if they are too few to matter."""
     characters = max(map(len, names))
     return max(map(utf8_bytes, names)) if characters > _SURELY_SHORT else characters
 
 
 def utf8_bytes(text: str) -> int:
-    """Count the bytes of a text, lone surrogates too."""
+    """Return the number of bytes of a text. Lone surrogates count too."""
     return len(text) if text.isascii() else len(text.encode('utf-8', 'surrogatepass'))

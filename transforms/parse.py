@@ -1,4 +1,4 @@
-"""ParseEvents: the JSON text that an event carries in `event_value` into the value it stands for."""
+"""ParseEvents: the JSON text in the `event_value` of an event becomes an object or array."""
 import dataclasses
 import functools
 import re
@@ -25,7 +25,10 @@ _CONTAINER = msgspec.json.Decoder(dict[str, Any] | list[Any])
 
 @dataclasses.dataclass(frozen=True)
 class JsonFields:
-    """The top-level fields that hold JSON text, by their name after the convention: `eventValue` is `event_value`."""
+    """The top-level fields that hold JSON text. A field matches if the convention gives it one of the `names`.
+
+    `eventValue` and `Event Value` match `event_value`.
+    """
 
     names: tuple[str, ...]
 
@@ -36,7 +39,7 @@ class JsonFields:
         return JsonFields, (self.names,)
 
     def texts_in(self, event: Document) -> list[str]:
-        """Return the keys of those of its fields that hold text."""
+        """Return the keys of the matching fields of an event that hold a text, if it is not empty."""
         return [key for key in self._shapes[tuple(event)] if isinstance(event[key], str) and event[key]]
 
     @functools.cached_property
@@ -48,7 +51,7 @@ class JsonFields:
         return frozenset(map(_letters, self.names))
 
     def _find(self, keys: tuple[str, ...]) -> tuple[str, ...]:
-        # Names are not limited yet: the convention, which looks at each letter, is asked for those that may be meant.
+        # Keys of any length come here, and the convention looks at each letter: apply it only to keys that may match.
         return tuple(key for key in keys if len(key) <= MAX_KEY_BYTES and _letters(key) in self._letters
                      and snake_case(key) in self.names)
 
@@ -61,10 +64,10 @@ EVENT_VALUE = JsonFields(('event_value',))
 
 
 def parse_event(event: Document, fields: JsonFields = EVENT_VALUE, mended: Counter[str] | None = None) -> Document:
-    """Parse the top-level fields that hold JSON text, once, if it is the text of an object or an array.
+    """Return the event with its JSON texts parsed: those in `fields` that are the text of an object or an array.
 
-    Any other value stays as it is. `mended` is where `lone_surrogates` and `huge_numbers` are counted. Raise
-    MalformedRecord (too-deep).
+    Any other value stays as it is, and what is parsed is not parsed again. `mended` counts `lone_surrogates` and
+    `huge_numbers`. Raise MalformedRecord (too-deep) if the event becomes too deep.
 
     >>> parse_event({'eventValue': '{"k": [1]}', 'n': 1})
     {'eventValue': {'k': [1]}, 'n': 1}
@@ -80,7 +83,7 @@ def parse_event(event: Document, fields: JsonFields = EVENT_VALUE, mended: Count
 
 
 def _container_in(text: str, mended: Counter[str] | None) -> Any:
-    """Return the object or array that a text stands for, None if it is no such text."""
+    """Return the object or array that a text encodes, or None if it encodes neither."""
     try:
         return _CONTAINER.decode(text)
     except REFUSED:
@@ -96,7 +99,7 @@ def _container_in(text: str, mended: Counter[str] | None) -> Any:
 
 
 def _nested(text: str) -> Any:
-    """Tell what the parser could not nest from what is no JSON (None)."""
+    """Decode a text that the parser refused, in case it was nested too deeply for it. Return None if it is no JSON."""
     data = text.encode('utf-8', 'surrogatepass').strip(b' \t\r\n')
     span = value_at(data, 0, MAX_LEVELS + 1 - _LEVEL)
     if span is None or span.end < len(data) or span.depth + _LEVEL - 1 <= MAX_LEVELS:
@@ -122,9 +125,9 @@ class _ParseEvents(Stage):
 class ParseEvents(beam.PTransform):  # type: ignore[misc]
     """Parse the fields of each document that hold JSON text.
 
-    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: documents that
-    become too deep by it. Counts, in `parse`: documents `in`, `out` and `malformed`; `kept_as_text`, fields that hold a
-    string, not empty, that is no JSON object or array; `lone_surrogates` and `huge_numbers`, as in SplitRecords.
+    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: documents that this
+    makes too deep. Counters in `parse`: documents `in`, `out` and `malformed`; `kept_as_text`, the fields with a text
+    that is not empty and not a JSON object or array; `lone_surrogates` and `huge_numbers`, as in SplitRecords.
     """
 
     fields: JsonFields = EVENT_VALUE

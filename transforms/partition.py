@@ -1,4 +1,4 @@
-"""The event's own hour and platform: what decides the folder of its line."""
+"""The hour and the platform of an event, which decide the folder of its line."""
 from __future__ import annotations
 
 import datetime
@@ -11,24 +11,24 @@ YEAR_2000_MS = 946_684_800_000
 OTHER = 'other'
 UNKNOWN = 'unknown'
 
-# Our own, not datetime.fromisoformat: what that takes differs between versions of Python.
+# Not datetime.fromisoformat: what it accepts differs between versions of Python.
 _TIME = re.compile(
     r'([0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt](?:[01][0-9]|2[0-3])):([0-5][0-9])(?::([0-5][0-9])(?:[.,][0-9]+)?)?'
     r' ?(?:[Zz]|UTC|GMT|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?')
 _EPOCH = re.compile(r'([0-9]{10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:[.,][0-9]+)?')
-#: JSON's white space and what else a column of a spreadsheet may leave around a time.
+#: White space that may surround a time, such as in a column exported from a spreadsheet.
 _AROUND = ' \t\r\n'
 MAX_PLATFORM = 32
 _PLATFORM = re.compile('[a-z0-9_-]{1,32}')
 
 
 def event_hour_ms(value: object, arrival_ms: int) -> int | None:
-    """Return the start of the hour (epoch ms, UTC) that an event's time field says, None for the hour of its arrival.
+    """Return the start of the hour (epoch ms, UTC) in which an event happened, by the value of its time field.
 
-    Takes ISO 8601 with a space or `T`, with or without seconds, a fraction (behind a point or a comma) and an offset;
-    without an offset it is UTC. Also takes epoch seconds (10 digits), milliseconds (13), microseconds (16) and
-    nanoseconds (19), as a number or as text. None: absent, unreadable, before 2000, or more than a day after the
-    record's arrival.
+    Return None if the value is absent, unreadable, before 2000, or more than a day after the arrival of the record; the
+    caller uses the hour of arrival. The value may be ISO 8601 with a space or `T`, with or without seconds, a fraction
+    (after a point or a comma) and an offset; without an offset it is UTC. It may also be epoch seconds (10 digits),
+    milliseconds (13), microseconds (16) or nanoseconds (19), as a number or as text.
 
     >>> event_hour_ms('2022-06-21 00:12:30.017', 1655771000000), event_hour_ms('yesterday', 1655771000000)
     (1655769600000, None)
@@ -40,14 +40,14 @@ def event_hour_ms(value: object, arrival_ms: int) -> int | None:
 
 
 def is_time_given(value: object) -> bool:
-    """Return whether an event's time field holds anything: not if it is absent, null or blank."""
+    """Return whether the time field of an event has a value that is neither null nor blank."""
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def platform_of(value: object, label: str) -> str:
-    """Give the platform folder of an event: its platform in lower case, `other` where that is no name for a folder.
+    """Return the platform folder of an event: its platform in lower case, or `other` if that is no name for a folder.
 
-    Null, empty or absent (None): `label`, that of the stream, else `unknown`.
+    If the event has no platform (None or an empty text), return `label`, the one of its stream, or `unknown`.
 
     >>> platform_of('iOS', 'web'), platform_of('../ios', 'web'), platform_of(None, 'web'), platform_of(None, '')
     ('ios', 'other', 'web', 'unknown')
@@ -80,7 +80,7 @@ def _text_ms(text: str) -> int | None:
 
 @functools.lru_cache(maxsize=4096)
 def _hour_ms(text: str) -> int | None:
-    """Give the epoch ms of `YYYY-MM-DD HH`; None for a day that there is not."""
+    """Return the epoch ms of `YYYY-MM-DD HH`, or None if there is no such day."""
     try:
         day = datetime.date(int(text[:4]), int(text[5:7]), int(text[8:10]))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why a fragment of a record is no document: an error code, and a message without any payload."""
+"""Explain why a fragment of a record is no document: an error code, and a message without any payload."""
 from __future__ import annotations
 
 import re
@@ -9,23 +9,23 @@ from transforms.decode import REFUSED, LenientDecoder
 from transforms.scan import Span, is_container, prune, value_at
 
 NO_DOCUMENT = 'no valid JSON document starts here'
-#: Literals of other languages, which say what the producer did wrong. They are no payload.
+#: Literals of other languages. They show what the producer did wrong, and are no payload.
 _LITERALS = re.compile(rb'-?(?:NaN|Infinity|undefined|None|True|False)\b')
-#: The parser's reasons that can be said better; it adds `(byte N)` to each.
+#: Plainer words for some of the parser's reasons.
 _PLAINER = {
     'trailing comma in object': 'a comma before }', 'trailing comma in array': 'a comma before ]',
     'Input data was truncated': 'cut off', 'Integer value out of range': 'an integer of more than 4,300 digits'}
-#: It names the byte behind the one that it means for these.
+#: For these reasons the parser names the byte after the one it means.
 _ONE_PAST = frozenset({'trailing characters', 'invalid escape character in string'})
 _PARSER = re.compile(r'(?:JSON is malformed: )?(.+?)(?: \(byte ([0-9]+)\))?(?: - at `.*)?', re.DOTALL)
 _KINDS = {b'[': 'an array', b'"': 'a text', b't': 'a boolean', b'f': 'a boolean', b'n': 'null'}
 
 
 def reason_of(data: bytes, offset: int, span: Span | None) -> tuple[str, str]:
-    """Return the error code, and a message for people, of what is malformed at `offset` of a record.
+    """Return the error code and a message for people, for what is malformed at `offset` of a record.
 
-    `span` is that of the object or array there; None if there is none, or if it is not closed. Bytes are counted from
-    `offset`, which is where the fragment begins.
+    `span` is that of the object or array there, or None if there is none or it is not closed. The message counts bytes
+    from `offset`, where the fragment begins.
 
     >>> reason_of(b'{"a":1}{"b":NaN}{"c":2}', 7, Span(7, 16, 1))
     ('invalid-json', 'no valid JSON document starts here: NaN is no JSON (byte 5)')
@@ -52,7 +52,7 @@ def _is_json(data: bytes, span: Span) -> bool:
 
 
 def _syntax(fragment: bytes) -> str:
-    """Return the parser's reason to refuse a fragment, and the byte."""
+    """Return why the parser refuses a fragment, and at which byte."""
     try:
         _decode(fragment)
     except RecursionError:
@@ -64,7 +64,7 @@ def _syntax(fragment: bytes) -> str:
 
 
 def _worded(fragment: bytes, reason: str, byte: str | None) -> str:
-    if byte is None:  # only where the end of the fragment is the place, or where there is none
+    if byte is None:  # the parser means the end of the fragment, or no byte at all
         place = f' (byte {len(fragment)})' if reason == 'Input data was truncated' else ''
         return _PLAINER.get(reason, reason) + place
     at = int(byte) - (reason in _ONE_PAST)

@@ -1,4 +1,4 @@
-"""The envelope that travels the whole road, and what becomes of a document that cannot go on.
+"""The envelope of a record from the source to the writer, and what a malformed document becomes.
 
 MalformedRecord
 └── (no subclasses: every reason is handled alike, `code` tells them apart)
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 Document = dict[str, Any]
 
-#: Closed list: also `errorCode` in an error line and the folder below `errors/`.
+#: All codes there are. Each is also the `errorCode` of an error line, and a folder below `errors/`.
 ERROR_CODES = (
     'invalid-json',
     'invalid-utf8',
@@ -23,7 +23,7 @@ ERROR_CODES = (
 
 
 class MalformedRecord(Exception):
-    """Say why a document cannot go on: `code` out of ERROR_CODES, a message without any payload."""
+    """A document is malformed. `code` is one of ERROR_CODES; `message` says why, without any payload."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,10 +32,10 @@ class MalformedRecord(Exception):
 
 
 class Origin(NamedTuple):
-    """Where a record came from, and in which flush window and part the reader put it.
+    """Where a record came from, and the flush window and part to which the reader assigned it.
 
-    `arrival_ms` is the record's own ApproximateArrivalTimestamp in epoch milliseconds; `window_ms` the start of the
-    flush window of its *effective* arrival; `label` the platform of events of that stream that carry none.
+    `arrival_ms` is the record's own ApproximateArrivalTimestamp in epoch milliseconds. `window_ms` is the start of the
+    flush window of its *effective* arrival. `label` is the platform for events of the stream that have none.
     """
 
     stream: str
@@ -50,16 +50,16 @@ class Origin(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One Kinesis record: its origin, its bytes as they came, and the documents found in it so far.
+    """One record: its origin, its original bytes, and its documents as the stages so far have made them.
 
-    `indices[i]` is the place of `documents[i]` among the `found` documents of the record (malformed ones leave gaps);
-    `broken` says that the record ended in a malformed fragment; `dropped[i]`, where there is any, holds the fields that
-    renaming dropped from `documents[i]`, by the name they would have had.
+    `indices[i]` is the index of `documents[i]` among the `found` documents of the record; malformed ones leave gaps.
+    `broken` is whether the record has malformed fragments, not counting documents that are too deep. `dropped` is
+    empty, or `dropped[i]` holds the fields that renaming dropped from `documents[i]`, by the names they would have had.
     """
 
     origin: Origin
     data: bytes
-    documents: list[Document] = []  # noqa: RUF012 - never changed: each stage replaces it
+    documents: list[Document] = []  # noqa: RUF012 - never changed: each stage makes a new list
     indices: Sequence[int] = ()
     found: int = 0
     broken: bool = False
@@ -67,9 +67,10 @@ class Record(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """One malformed fragment: `fragment` holds its exact bytes, found at byte `offset` of its record.
+    """One malformed fragment: its exact bytes, found at byte `offset` of its record.
 
-    `index` is its place among the documents of the record, `code` out of ERROR_CODES, `message` free of payload.
+    `index` is its index among the documents of the record, `code` is one of ERROR_CODES, and `message` says what is
+    wrong without any payload.
     """
 
     origin: Origin
@@ -77,5 +78,5 @@ class Failure(NamedTuple):
     code: str
     message: str
     fragment: bytes
-    index: int  # type: ignore[assignment]  # hides the method of tuples
+    index: int  # type: ignore[assignment]  # hides a method of tuple
     offset: int

@@ -1,4 +1,4 @@
-"""RenameFields: the names of flattened fields by a mapping, and by the convention where it says nothing."""
+"""RenameFields: rename flattened fields by a mapping, and by the convention if the mapping has no name for them."""
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from transforms.rules import CONVENTION, Rules
 
 
 def rename_fields(event: Document, rules: Rules = CONVENTION) -> Document:
-    """Rename the fields of a flattened event, in their order.
+    """Return a flattened event with its fields renamed or dropped by `rules`, in their order.
 
-    Where two get one name nothing is lost: equal values merge, others are numbered.
+    No value is lost if two fields get one name: equal values merge, and others get a number.
 
     >>> rename_fields({'App Version': '1', 'appVersion': '1', 'app.version': '2', 'app_version_2': '3'})
     {'app_version': '1', 'app_version_3': '2', 'app_version_2': '3'}
@@ -37,7 +37,7 @@ def _dropped(event: Document, rules: Rules) -> Document:
 
 
 def _rename(event: Document, rules: Rules) -> tuple[Document, int]:
-    """Return the renamed event, and how many of its names met another."""
+    """Return the renamed event, and how many of its new names another field has too."""
     renaming = rules.shapes[tuple(event)]
     if renaming is None:
         return event, 0
@@ -48,7 +48,7 @@ def _rename(event: Document, rules: Rules) -> tuple[Document, int]:
 
 
 def _numbered(names: Sequence[str], values: Iterable[Any]) -> Document:
-    """Merge equal values of one name, and number others; names that differ by case only are one."""
+    """Merge equal values of one name, and number the others. Names that differ by case only count as one."""
     renamed: Document = {}
     taken, numbers, seen = {name.lower() for name in names}, Counter[str](), set()
     used: set[str] = set()
@@ -64,6 +64,7 @@ def _numbered(names: Sequence[str], values: Iterable[Any]) -> Document:
 
 
 def _free(name: str, taken: set[str], numbers: Counter[str]) -> int:
+    """Return the next number from 2 on with which no other field has the name."""
     number = numbers[name] or 2
     while f'{name}_{number}' in taken:
         number += 1
@@ -93,8 +94,8 @@ class RenameFields(beam.PTransform):  # type: ignore[misc]
     """Rename the fields of each document by `rules`.
 
     PCollection[Record] to `.records`, PCollection[Record] with the dropped fields beside the documents, and
-    `.malformed`, which stays empty. Counts, in `rename`: documents `in`, `out` and `malformed`, and `collisions`,
-    fields whose new name another one had.
+    `.malformed`, which stays empty. Counters in `rename`: documents `in`, `out` and `malformed`, and `collisions`, the
+    fields whose new name another field has too.
     """
 
     rules: Rules = CONVENTION

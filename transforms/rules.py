@@ -1,4 +1,4 @@
-"""Rules: which names the fields of events get, and the names that were found so far."""
+"""Rules: the new names of the fields of events, and a memory of the names found so far."""
 from __future__ import annotations
 
 import dataclasses
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from transforms.convention import snake_case
 from transforms.shapes import Shapes
 
-#: Remembered by a process, for each Rules; the keys of events that make up names must not grow it for ever.
+#: How many names a process remembers for each Rules. Events with made-up keys must not fill the memory.
 MAX_NAMES = 65_536
 _MAX_REMEMBERED = 256
 
 
 class Renaming(NamedTuple):
-    """The new names of an event, and how many of them another one of it has as well, by case or exactly."""
+    """The new names of an event, and how many of them another field has too, exactly or but for case."""
 
     names: tuple[str, ...]
     collisions: int
@@ -27,9 +27,9 @@ class Renaming(NamedTuple):
 class Rules:
     """How fields are renamed: `mapping` from flattened name to new name, or to None to drop the field.
 
-    The mapping is exact and its new names are taken verbatim; other names follow the convention, unless it is off.
-    Raise ValueError if two fields would get one name, or names that differ by case only, and if a new name is empty or
-    no text.
+    A field is in the mapping only if its name is exactly the same, and new names are used as they are. Other fields
+    follow the convention, or keep their names if `convention` is false. Raise ValueError if the mapping gives two
+    fields one name, or names that differ by case only, or if a new name is empty or no text.
     """
 
     mapping: Mapping[str, str | None] = dataclasses.field(default_factory=dict, hash=False)
@@ -44,32 +44,32 @@ class Rules:
 
     @functools.cached_property
     def names(self) -> Names:
-        """New names of the fields met so far."""
+        """Return the new names of fields, found once."""
         return Names(self)
 
     @functools.cached_property
     def shapes(self) -> Shapes[Renaming | None]:
-        """How the events met so far are renamed, None if all of their names stay."""
+        """Return the renaming of events by their names, found once; None if all names stay."""
         return Shapes(self._renaming)
 
     @functools.cached_property
     def drops(self) -> frozenset[str]:
-        """The fields to drop."""
+        """Return the fields to drop, by their flattened names."""
         return frozenset(old for old, new in self.mapping.items() if new is None)
 
     def _renaming(self, olds: tuple[str, ...]) -> Renaming | None:
         news = tuple(map(self.names.__getitem__, olds))
-        # Athena and Spark refuse two names that differ by case only, which a mapping can make.
+        # A mapping can make names that differ by case only, which Athena and Spark refuse.
         different = len({name.lower() for name in news} if self.convention else {*news})
         return Renaming(news, len(news) - different) if news != olds or different < len(news) else None
 
     def digest(self) -> str:
-        """Give a short text that is equal for equal rules, in every process."""
+        """Return 32 hexadecimal digits that are equal for equal rules, in every process."""
         rules = json.dumps([self.convention, sorted(self.mapping.items())])
         return hashlib.blake2b(rules.encode(), digest_size=16).hexdigest()
 
     def by_convention(self, name: str) -> str:
-        """Name a field as if the mapping did not say anything."""
+        """Return the new name of a field that is not in the mapping."""
         return snake_case(name) if self.convention else name
 
 
@@ -88,7 +88,7 @@ def _check(mapping: Mapping[str, str | None]) -> None:
 
 
 class Names(dict[str, str]):
-    """New names by old ones, found when first asked for. Bounded: starts anew when full."""
+    """New names by old names, found on first access. It is emptied when it is full."""
 
     def __init__(self, rules: Rules) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the names of an event decide, found once for all events that have the same names."""
+"""A memory of what follows from the names of an event, found once for all events with the same names."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-#: Remembered by a process, for each Shapes; the keys of events that make up names must not grow it for ever.
+#: How many characters of names a process remembers for each Shapes. Made-up keys must not fill the memory.
 MAX_SHAPE_CHARACTERS = 1 << 22
 
 
 class Shapes(dict[tuple[str, ...], T]):
-    """The answer of `find` by the names of an event. Bounded: starts anew when full.
+    """The result of `find` by the names of an event, found on first access. It is emptied when it is full.
 
-    One look-up an event instead of one a field halves the renaming, and makes it a sixth where nothing is renamed.
+    One look-up per event instead of one per field halves the time of renaming; if nothing is renamed, a sixth is left.
     """
 
     def __init__(self, find: Callable[[tuple[str, ...]], T]) -> None:

@@ -1,4 +1,4 @@
-"""SplitRecords: a record's bytes into the JSON documents that stand in them, one after the other."""
+"""SplitRecords: split the bytes of a record into the JSON documents that are concatenated in it."""
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ from transforms.records import Document, Failure, Record
 from transforms.scan import BOM, Span, is_container, shallow_run, skip_between, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-#: A record of so many bytes that is a quarter closing braces may hold half a million documents.
+#: A larger record, if a quarter of its bytes are closing braces, may hold half a million documents.
 _DENSE_BYTES = 64 << 10
 _BRACE = ord('{')
 
 
 class Malformed(NamedTuple):
-    """A fragment that is no document: its exact bytes, from byte `offset` on, in the place of document `index`."""
+    """A fragment that is no document: its exact bytes, found at byte `offset`, where document `index` should be."""
 
     code: str
     message: str
@@ -32,8 +32,8 @@ class Malformed(NamedTuple):
 class Split(NamedTuple):
     """The documents of a record, and what is malformed in it.
 
-    `rest` is a malformed end of the record. `skipped` are fragments with documents behind them: documents that are too
-    deep for the parser, or one that is malformed.
+    `rest` is the end of the record from the first malformed byte on. `skipped` are fragments with documents after
+    them: documents that are too deep for the parser, and at most one that is malformed.
     """
 
     documents: list[Document]
@@ -41,8 +41,12 @@ class Split(NamedTuple):
     skipped: tuple[Malformed, ...] = ()
 
 
-class _Stretch(NamedTuple):
-    """Documents up to `end`, and the span of the object or array there; None if there is none."""
+class _Run(NamedTuple):
+    """Documents that follow one another, up to the first byte that is malformed or to the end of the data.
+
+    `skipped` are those that are too deep. `end` is where the run ends, and `span` is the malformed object or array
+    there, or None if there is none.
+    """
 
     documents: list[Document]
     skipped: list[Malformed]
@@ -56,11 +60,11 @@ class _Stretch(NamedTuple):
 
 
 def split_record(data: bytes, mended: Counter[str] | None = None) -> Split:
-    """Split concatenated JSON objects, with white space between them or not. Raise nothing, whatever the bytes.
+    """Split concatenated JSON objects, with or without white space between them. Raise nothing, whatever the bytes.
 
-    A malformed object or array is a fragment of its own if everything behind it parses as documents. If not, it and all
-    that follows are one fragment: there is no guess where the next document starts. `mended` is where byte order marks
-    (`boms`), `lone_surrogates` and `huge_numbers` are counted.
+    A malformed object or array is a fragment of its own if everything after it parses as documents. If not, it and all
+    that follows are one fragment, because any start of the next document would be a guess. `mended` counts byte order
+    marks (`boms`), `lone_surrogates` and `huge_numbers`.
 
     >>> split_record(b'{"a":1}{"b":"}{"}')
     Split(documents=[{'a': 1}, {'b': '}{'}], rest=None, skipped=())
@@ -69,13 +73,17 @@ def split_record(data: bytes, mended: Counter[str] | None = None) -> Split:
     >>> split_record(b'{"a":1}x{"b":2}').rest[2:]
     (b'x{"b":2}', 1, 7)
     """
-    # What was cut off cannot be parsed whole; and what would take long is not parsed in vain.
-    if not _is_dense(data) and (data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data)):
+    # The fast way, for nearly all records. It would be wasted on a record that was cut off, and slow on a dense one.
+    if not _is_dense(data) and _ends_in_object(data):
         try:
             return Split(_OBJECT.decode_lines(data), None)
         except REFUSED:
             pass
     return _split_exactly(data, Counter() if mended is None else mended)
+
+
+def _ends_in_object(data: bytes) -> bool:
+    return data.endswith(b'}') or skip_white(data, data.rfind(b'}') + 1) == len(data)
 
 
 def _is_dense(data: bytes) -> bool:
@@ -92,57 +100,62 @@ def _split_exactly(data: bytes, mended: Counter[str]) -> Split:
         tail = _read_documents(data, head.span.end, head.found + 1)
         if tail.documents and tail.end == len(data) and not tail.skipped:
             mended.update(tail.mended)
-            fragment = data[head.end:head.span.end]
-            malformed = Malformed(code, message, fragment, head.found, head.end)
+            malformed = Malformed(code, message, data[head.end:head.span.end], head.found, head.end)
             return Split(head.documents + tail.documents, None, (*head.skipped, malformed))
-    return Split(head.documents, Malformed(code, message, data[head.end:], head.found, head.end), tuple(head.skipped))
+    rest = Malformed(code, message, data[head.end:], head.found, head.end)
+    return Split(head.documents, rest, tuple(head.skipped))
 
 
-def _read_documents(data: bytes, at: int = 0, first: int = 0) -> _Stretch:
-    """Read documents from `at` on, up to the first thing that is none; `first` is the index of the first one."""
+def _read_documents(data: bytes, at: int = 0, first: int = 0) -> _Run:
+    """Read documents from byte `at` on; `first` is the index of the first one.
+
+    Up to a thousand documents are decoded in one call. If that call is refused, they are decoded one by one.
+    """
     documents: list[Document] = []
     skipped: list[Malformed] = []
     decoder, boms = LenientDecoder(), 0
-    end = one_by_one = at
+    end = one_by_one_until = at
     while True:
-        run = shallow_run(data, end) if end >= one_by_one else end
-        if run > end:
+        many = shallow_run(data, end) if end >= one_by_one_until else end
+        if many > end:
             try:
-                documents += decoder.decode_lines(data[end:run])
-                end = run
+                documents += decoder.decode_lines(data[end:many])
+                end = many
             except REFUSED:
-                one_by_one = run
+                one_by_one_until = many
             continue
         start = skip_between(data, end)
         boms += data.count(BOM, end, start)
         span = value_at(data, start) if is_container(data, start) else None
         if span is None or data[start] != _BRACE:
             break
-        piece = data[start:span.end]
         try:
-            read = decoder.decode_lines(piece) if span.depth <= MAX_LEVELS else _read_deep(data, span)
+            document = _read_document(decoder, data, span)
         except REFUSED:
             break
-        if read is None:
+        if document is None:
             index = first + len(documents) + len(skipped)
-            skipped.append(Malformed('too-deep', MESSAGES['too-deep'], piece, index, start))
+            skipped.append(Malformed('too-deep', MESSAGES['too-deep'], data[start:span.end], index, start))
         else:
-            documents += read
+            documents.append(document)
         end = span.end
     decoder.mended.update({'boms': boms} if boms else {})
-    return _Stretch(documents, skipped, start, span, decoder.mended)
+    return _Run(documents, skipped, start, span, decoder.mended)
 
 
-def _read_deep(data: bytes, span: Span) -> list[Document] | None:
-    document = decode_deep(data, span)
-    return None if document is None else [document]
+def _read_document(decoder: LenientDecoder, data: bytes, span: Span) -> Document | None:
+    """Decode the object at `span`. Return None if it is too deep; raise one of REFUSED if it is malformed."""
+    if span.depth <= MAX_LEVELS:
+        return decoder.decode_lines(data[span.start:span.end])[0]
+    document: Document | None = decode_deep(data, span)
+    return document
 
 
 def indices_of(split: Split) -> Sequence[int]:
-    """Return the place of each document of a split among all that was found in the record."""
+    """Return the index of each document of a split among all that was found in the record, malformed ones too."""
     gaps = {malformed.index for malformed in split.skipped}
-    places = range(len(split.documents) + len(gaps))
-    return [index for index in places if index not in gaps] if gaps else places
+    indices = range(len(split.documents) + len(gaps))
+    return [index for index in indices if index not in gaps] if gaps else indices
 
 
 class _SplitRecords(Stage):
@@ -153,18 +166,18 @@ class _SplitRecords(Stage):
         split = split_record(record.data, tally)
         refused = (*split.skipped, split.rest) if split.rest else split.skipped
         too_deep = sum(malformed.code == 'too-deep' for malformed in refused)
-        return (Record(record.origin, record.data, split.documents, indices_of(split), len(split.documents) + too_deep,
-                       len(refused) > too_deep),
-                [failure(record.origin, self.name, *malformed) for malformed in refused])
+        done = Record(record.origin, record.data, split.documents, indices_of(split),
+                      found=len(split.documents) + too_deep, broken=len(refused) > too_deep)
+        return done, [failure(record.origin, self.name, *malformed) for malformed in refused]
 
 
 class SplitRecords(beam.PTransform):  # type: ignore[misc]
     """Find the JSON documents in each record.
 
-    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: what is malformed,
-    and documents that are too deep for the parser. Counts, in `split`: records `in`, documents `out`, failures
+    PCollection[Record] to `.records`, PCollection[Record], and `.malformed`, PCollection[Failure]: malformed fragments,
+    and documents that are too deep for the parser. Counters in `split`: records `in`, documents `out`, failures
     `malformed`; and what was read although the strict parser refuses it: `boms` (byte order marks), `lone_surrogates`
-    (now U+FFFD), `huge_numbers` (beyond a double, now null).
+    (now U+FFFD) and `huge_numbers` (beyond a double, now null).
     """
 
     def expand(self, records: beam.PCollection) -> Any:

@@ -1,1 +1,1 @@
-"""What a laptop needs to see the job at work: an embedded Kinesis and S3, sample events, the demo."""
+"""What a laptop needs to see the job at work: an embedded Kinesis and S3, sample events, and the demo."""

@@ -1,4 +1,4 @@
-"""Three independent counts side by side: what was put, what the manifests say, what the objects hold."""
+"""Compare three independent counts: what was put, what the manifests say, and what the objects contain."""
 from __future__ import annotations
 
 import base64
@@ -12,7 +12,7 @@ from pipeline.local.servers import Put
 
 
 class Row(NamedTuple):
-    """One thing counted three times; `put` is None where the producer cannot know."""
+    """One thing, counted three times. `put` is None if the producer cannot know it. `same` is whether all agree."""
 
     name: str
     put: int | None
@@ -21,23 +21,24 @@ class Row(NamedTuple):
     same: bool
 
 
-def account(samples: Sequence[Sample], puts: Sequence[Put], contents: Contents) -> list[Row]:
-    """Compare what was put with the manifests and the objects, the contents too and not only the figures.
+def compare_counts(samples: Sequence[Sample], puts: Sequence[Put], contents: Contents) -> list[Row]:
+    """Count what was put, what the manifests say and what the objects contain, and compare the contents too.
 
-    `same` of records and bytes: the backup holds each record once, byte for byte; of events: each id is there as often
-    as it was sent.
+    Records and bytes are the same only if the backup has each record once, byte for byte. Events are the same only if
+    each id occurs as often as it was sent.
     """
     counts = sum((Counter(_figures(manifest['counts'])) for manifest in contents.manifests), Counter[str]())
     backup = [((line['shardId'], line['sequenceNumber']), base64.b64decode(line['data']))
               for line in contents.of('backup')]
-    whole = sorted(backup) == sorted(((put.shard, put.sequence), put.data) for put in puts)
+    identical = sorted(backup) == sorted(((put.shard, put.sequence), put.data) for put in puts)
     sent = Counter(name for sample in samples for name in sample.ids)
     found = Counter(line.get(ID, '') for line in contents.of('events'))
     listed = {item['path'] for manifest in contents.manifests for item in manifest['objects']}
     stored = {path for kind in KINDS for path in contents.paths(kind)}
     return [
-        _row('records', len(puts), counts['records'], len(backup), whole),
-        _row('bytes', sum(len(put.data) for put in puts), counts['bytes'], sum(len(data) for _, data in backup), whole),
+        _row('records', len(puts), counts['records'], len(backup), identical),
+        _row('bytes', sum(len(put.data) for put in puts), counts['bytes'], sum(len(data) for _, data in backup),
+             identical),
         _row('events', sent.total(), counts['lines'], found.total(), sent == found),
         _row('malformed', sum(sample.broken for sample in samples), counts['errors'],
              sum(1 for _ in contents.of('errors')), True),

@@ -1,4 +1,4 @@
-"""What a job has written, read back whole: for the demo's figures, which trust nothing but the objects."""
+"""Read back everything that a job has written. The demo takes its figures only from the objects."""
 from __future__ import annotations
 
 import dataclasses
@@ -15,32 +15,32 @@ KINDS = ('events', 'errors', 'backup')
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """Objects under an output: the stored bytes, and the lines of those under events/, errors/ and backup/, by path."""
+    """The objects of an output by path: their stored bytes, and the lines of those in events/, errors/ and backup/."""
 
     stored: Mapping[str, bytes]
     lines: Mapping[str, list[bytes]]
 
     def paths(self, kind: str) -> list[str]:
-        """Give the paths of one kind, sorted."""
+        """Return the paths of one kind, sorted."""
         return sorted(path for path in self.stored if path.startswith(f'{kind}/'))
 
     def of(self, kind: str) -> Iterator[Any]:
-        """Give every line of one kind, decoded."""
+        """Yield every line of one kind, decoded."""
         return (json.loads(line) for path in self.paths(kind) for line in self.lines[path])
 
     def first(self, prefix: str) -> bytes:
-        """Give the first line below a prefix, b'' where there is none."""
+        """Return the first line below a prefix, or b'' if there is none."""
         return next((line for path, lines in sorted(self.lines.items()) if path.startswith(prefix) for line in lines),
                     b'')
 
     @property
     def manifests(self) -> list[dict[str, Any]]:
-        """Give the manifests, oldest window first."""
+        """Return the manifests, oldest window first."""
         return [json.loads(self.stored[path]) for path in sorted(self.stored) if path.startswith(MANIFESTS)]
 
 
 def read_contents(store: Store) -> Contents:
-    """Read everything under an output."""
+    """Read all objects of an output."""
     stored = {path: store.get(path) or b'' for path in store.list('')}
     lines = {path: _plain(path, data).splitlines() for path, data in stored.items() if path.split('/', 1)[0] in KINDS}
     return Contents(stored, lines)

@@ -1,4 +1,4 @@
-"""The demo: sample events into an embedded Kinesis, the real job on them, and what it wrote to the embedded S3."""
+"""The demo: put sample events on an embedded Kinesis, run the real job, and show what it wrote to the embedded S3."""
 from __future__ import annotations
 
 import signal
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pipeline.local import show
-from pipeline.local.accounting import Row, account
+from pipeline.local.accounting import Row, compare_counts
 from pipeline.local.contents import Contents, read_contents
 from pipeline.local.events import EXAMPLE, Sample, sample_records
 from pipeline.local.query import SQL, by_hour_and_platform
@@ -20,13 +20,13 @@ STREAM, SHARDS = 'app-events', 4
 BUCKET, PREFIX = 'lake', 'mobile'
 EVENTS = 5000
 FLUSH_MS = 1000
-#: Arrivals are spread over so many flush windows.
+#: The records arrive in this many flush windows.
 BATCHES = 3
 INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the demo; gives 0, the code of a job that failed, or 1 where the accounts do not hold."""
+    """Run the demo. Return 0, or the exit code of a job that failed, or 1 if the counts differ."""
     with LocalAws() as aws:
         aws.create_stream(STREAM, SHARDS)
         aws.create_bucket(BUCKET)
@@ -38,7 +38,7 @@ def main() -> int:
         if code:
             return code
         contents = read_contents(S3Store(BUCKET, PREFIX, aws.endpoint))
-    rows = account(samples, puts, contents)
+    rows = compare_counts(samples, puts, contents)
     for line in _shown(contents, rows):
         _say(line)
     return 0 if all(row.same for row in rows) else 1
@@ -72,8 +72,8 @@ def _shown(contents: Contents, rows: Sequence[Row]) -> Iterator[str]:
     error = contents.first('errors/')
     if error:
         yield from show.error_line(error)
-    yield from show.section('Accounts: what was put, what the manifests say, what the objects hold')
-    yield from show.accounting(rows)
+    yield from show.section('Counts: what was put, what the manifests say, what the objects contain')
+    yield from show.counts(rows)
     yield from show.section('Events by hour and platform, by DuckDB on the objects')
     yield from show.labelled('query', SQL)
     yield from show.table(*by_hour_and_platform(contents))
@@ -88,7 +88,7 @@ def _now_ms() -> int:
 
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the job is not left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: the job ends too
     try:
         sys.exit(main())
     except KeyboardInterrupt:

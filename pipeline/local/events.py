@@ -1,4 +1,4 @@
-"""Sample events as an app's SDK sends them: what the demo puts, and what it must find again. Seeded: no surprise."""
+"""Sample events like those of an app's SDK, for the demo. They are seeded, so equal arguments give equal bytes."""
 from __future__ import annotations
 
 import datetime
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.windows import HOUR_MS, align_down, utc
 
-#: Two events that came glued together in one record, byte for byte.
+#: A record with two concatenated events, byte for byte as it arrived.
 EXAMPLE = (
     br'{"event_name": "view","event_value":"{\"screen_info\":\"Reader\",\"content_list\":{\"comic_id\":321,'
     br'\"chapter_id\":1234567,\"chapter_sequence\":76,\"comic_title\":\"Father, I don'
@@ -23,15 +23,15 @@ SPAN_MS = 2 * HOUR_MS
 LATE_MS = 24 * HOUR_MS
 ID = 'appsflyer_id'
 PLATFORMS = {'ios': 34, 'android': 46, 'web': 17, 'Steam Deck': 3}
-#: How some apps name fields: the convention makes one name of them.
+#: How some apps name the same fields. The convention gives both spellings one name.
 OTHER_NAMES = {'event_name': 'eventName', 'app_version': 'App Version', 'media_source': 'Media Source'}
 TITLES = ('Solo Leveling', 'The Duke }{ the Brace', 'Étude n° 5', '벚꽃')
-#: What breaks a record, each with how often.
+#: What is appended to a record to make its end malformed, with a weight.
 ENDINGS = {b'{"event_name": "purch': 6, b'{"event_value": NaN}': 2, b'{"city": "K\xf6ln"}': 3}
 
 
 class Sample(NamedTuple):
-    """A record to put; `ids` names its good documents ('' where an event has no id), `broken`: its end is malformed."""
+    """A record to put. `ids` are those of its good documents, '' for none. `broken` is whether its end is malformed."""
 
     key: str
     data: bytes
@@ -40,10 +40,10 @@ class Sample(NamedTuple):
 
 
 def sample_records(events: int, now_ms: int, seed: int = 1) -> Iterator[Sample]:
-    """Make records of one to four glued events each, `events` in all, and the example after the first half.
+    """Yield records of one to four concatenated events, `events` in all, and the example in the middle.
 
-    They happened in the two hours before `now_ms`; one in 40 is a day late, one record in 100 ends malformed. Equal
-    arguments give equal bytes.
+    The events happened in the two hours before `now_ms`. One event in 40 is a day late, and one record in 100 has a
+    malformed end. Equal arguments give equal bytes.
     """
     rng = random.Random(seed)
     made = 0
@@ -62,7 +62,7 @@ def _happened_ms(rng: random.Random, now_ms: int) -> int:
 
 
 def _record(rng: random.Random, first: int, times_ms: list[int]) -> Sample:
-    events = [_event(rng, first + place, time_ms) for place, time_ms in enumerate(times_ms)]
+    events = [_event(rng, number, time_ms) for number, time_ms in enumerate(times_ms, first)]
     ids = tuple(event[ID] for event in events)
     data = rng.choice([b'', b'', b'\n']).join(json.dumps(event, ensure_ascii=False).encode() for event in events)
     broken = rng.random() < 0.01
@@ -94,7 +94,7 @@ def _event(rng: random.Random, number: int, time_ms: int) -> dict[str, Any]:
 
 
 def _value(rng: random.Random, revenue: float | None) -> str | None:
-    """Make the JSON text that events carry in `event_value`; some carry none, or plain text."""
+    """Return the JSON text for `event_value`. Some events have none, or plain text."""
     if rng.random() < 0.1:
         return rng.choice(['', 'N/A', None])
     value: dict[str, Any] = {'screen_info': rng.choice(['Reader', 'Home', 'Search']), 'user_id': rng.randrange(10 ** 6)}

@@ -1,4 +1,4 @@
-"""A DuckDB query over the written objects, on a local copy of them: no extension is downloaded."""
+"""Query the written objects with DuckDB, on a local copy, so that DuckDB downloads no extension."""
 from __future__ import annotations
 
 import pathlib
@@ -12,7 +12,7 @@ ON platform USING count(*) GROUP BY year, month, day, hour ORDER BY ALL"""
 
 
 def by_hour_and_platform(contents: Contents) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Count the events by hour and platform; gives the names of the columns, and the rows."""
+    """Count the events by hour and platform. Return the names of the columns, and the rows."""
     import duckdb  # only the demo needs it
 
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:

@@ -1,6 +1,6 @@
-"""Kinesis and S3 inside this process, on a free port of the loopback interface, and an environment that knows no other.
+"""Kinesis and S3 inside this process, on a free port of the loopback interface, in an environment without AWS accounts.
 
-Not a place to test resharding or throttling: the embedded Kinesis does neither as AWS does.
+Do not test resharding or throttling here: the embedded Kinesis does neither as AWS does.
 """
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ REGION = 'us-east-1'
 CREDENTIALS = {'AWS_ACCESS_KEY_ID': 'demo', 'AWS_SECRET_ACCESS_KEY': 'demo-only'}
 LOOPBACK = '127.0.0.1'
 
-# What PutRecords takes in one call; a record counts with its partition key.
+# The limits of a call of PutRecords. The bytes of a record include its partition key.
 PUT_RECORDS = 500
 PUT_BYTES = 5 << 20
 PUT_ATTEMPTS = 8
 
 
 class Put(NamedTuple):
-    """A record that Kinesis has taken, and where it is now."""
+    """A record that Kinesis has accepted, with its shard and sequence number."""
 
     partition_key: str
     data: bytes
@@ -32,14 +32,14 @@ class Put(NamedTuple):
 
 
 def demo_environment() -> dict[str, str]:
-    """Give this process's environment without anything that leads to an AWS account: for jobs on LocalAws.
+    """Return this process's environment without anything that leads to an AWS account, for jobs on LocalAws.
 
-    Every AWS_* variable goes, the config and credentials files and the metadata service are switched off, the keys are
-    dummies, and a proxy, if there is one, is not asked for the loopback interface.
+    All AWS_* variables are removed, the config and credentials files and the metadata service are switched off, and
+    the keys are dummies. If there is a proxy, it is not used for the loopback interface.
     """
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith('AWS_')}
-    beside = [kept[name] for name in ('no_proxy', 'NO_PROXY') if kept.get(name)]
-    no_proxy = ','.join([*beside[:1], LOOPBACK])
+    direct = [kept[name] for name in ('no_proxy', 'NO_PROXY') if kept.get(name)]
+    no_proxy = ','.join([*direct[:1], LOOPBACK])
     return {
         **kept,
         **CREDENTIALS,
@@ -55,17 +55,17 @@ def demo_environment() -> dict[str, str]:
 
 
 class LocalAws:
-    """Run Kinesis and S3 for as long as the `with` block lasts; nothing survives it.
+    """Run Kinesis and S3 during a `with` block. Nothing remains after it.
 
-    For that long this process's environment is `demo_environment()`: the servers, the clients and any job run in here
-    look for credentials there. `endpoint` is the URL of both, `kinesis` and `s3` are clients of it.
+    During the block, this process's environment is `demo_environment()`, because the servers, the clients and the jobs
+    in this process look for credentials there. `endpoint` is the URL of both servers; `kinesis` and `s3` are clients.
 
     >>> with LocalAws() as aws:
     ...     aws.create_stream('events', 1)
     ...     [put.shard for put in aws.put_records('events', [('key', b'{}')])]
     ['shardId-000000000000']
 
-    One at a time in a process: the embedded servers of a process share their contents.
+    Use one at a time in a process: the embedded servers of a process share their contents.
     """
 
     kinesis: Any
@@ -73,7 +73,7 @@ class LocalAws:
     endpoint: str
 
     def __enter__(self) -> LocalAws:
-        from moto.server import ThreadedMotoServer  # half a second that only those who use it pay
+        from moto.server import ThreadedMotoServer  # takes half a second, and most users of this file do without
 
         logging.getLogger('werkzeug').setLevel(logging.ERROR)
         self._before = dict(os.environ)
@@ -102,7 +102,7 @@ class LocalAws:
         self.s3.create_bucket(Bucket=name)
 
     def put_records(self, stream: str, records: Iterable[tuple[str, bytes]]) -> list[Put]:
-        """Put records, each a partition key and bytes, see `put_records`."""
+        """Put records on a stream; see `put_records`."""
         return put_records(self.kinesis, stream, records)
 
     def _client(self, service: str) -> Any:
@@ -111,9 +111,9 @@ class LocalAws:
 
 
 def put_records(kinesis: Any, stream: str, records: Iterable[tuple[str, bytes]]) -> list[Put]:
-    """Put records in as few calls as Kinesis allows, the refused ones again: what was put, in the order given.
+    """Put records, each a partition key and bytes, in as few calls as possible. Return them in the same order.
 
-    Raises RuntimeError when Kinesis goes on refusing.
+    Records that Kinesis refuses are put again. Raise RuntimeError if it refuses one too often.
     """
     return [put for call in _calls(records) for put in _put_call(kinesis, stream, call)]
 
@@ -122,14 +122,14 @@ def _put_call(kinesis: Any, stream: str, call: list[tuple[str, bytes]]) -> list[
     done: dict[int, Put] = {}
     for attempt in range(PUT_ATTEMPTS):
         time.sleep(0.05 * 2 ** attempt if attempt else 0)
-        places = [place for place in range(len(call)) if place not in done]
-        entries = [{'PartitionKey': call[place][0], 'Data': call[place][1]} for place in places]
+        left = [index for index in range(len(call)) if index not in done]
+        entries = [{'PartitionKey': call[index][0], 'Data': call[index][1]} for index in left]
         answers = kinesis.put_records(StreamName=stream, Records=entries)['Records']
-        for place, answer in zip(places, answers, strict=True):
+        for index, answer in zip(left, answers, strict=True):
             if 'ErrorCode' not in answer:
-                done[place] = Put(*call[place], answer['ShardId'], answer['SequenceNumber'])
+                done[index] = Put(*call[index], answer['ShardId'], answer['SequenceNumber'])
         if len(done) == len(call):
-            return [done[place] for place in range(len(call))]
+            return [done[index] for index in range(len(call))]
     raise RuntimeError(f'stream {stream} refused {len(call) - len(done)} records {PUT_ATTEMPTS} times')
 
 
@@ -137,12 +137,12 @@ def _calls(records: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
     call: list[tuple[str, bytes]] = []
     size = 0
     for key, data in records:
-        weight = len(key.encode()) + len(data)
-        if call and (len(call) == PUT_RECORDS or size + weight > PUT_BYTES):
+        record_size = len(key.encode()) + len(data)
+        if call and (len(call) == PUT_RECORDS or size + record_size > PUT_BYTES):
             yield call
             call, size = [], 0
         call.append((key, data))
-        size += weight
+        size += record_size
     if call:
         yield call
 

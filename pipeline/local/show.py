@@ -1,4 +1,4 @@
-"""What the demo prints: plain text of at most WIDTH columns. Pure: values in, lines out."""
+"""Format what the demo prints: lines of at most WIDTH columns. Pure."""
 from __future__ import annotations
 
 import base64
@@ -16,7 +16,7 @@ FOLDER = 55
 
 
 def command_line(options: Sequence[str]) -> Iterator[str]:
-    """Write the job's command as a person would type it; a line ends between options, never before a value."""
+    """Yield the lines of the job's command as one would type it. Lines break before options, never before a value."""
     pieces = ['$ python -m pipeline']
     for option in options:
         if option.startswith('--'):
@@ -34,14 +34,14 @@ def command_line(options: Sequence[str]) -> Iterator[str]:
 
 
 def section(title: str) -> Iterator[str]:
-    """Set off what follows."""
+    """Yield the heading of a section."""
     yield f'-- {title} '.ljust(WIDTH, '-')
 
 
 def tree(output: str, contents: Contents) -> Iterator[str]:
-    """Show the folders with their lines; the platforms of an hour share a row."""
+    """Yield a row for each folder, with its number of lines. The platforms of an hour share a row."""
     yield output
-    for folder, leaves in sorted(_folders(contents).items(), key=lambda item: _place(item[0])):
+    for folder, leaves in sorted(_folders(contents).items(), key=lambda item: _order(item[0])):
         counts = '  '.join(f'{leaf} {count:,}'.strip() for leaf, count in sorted(leaves.items()))
         yield f'  {folder:<{FOLDER}} {counts}'
     yield f'  {"manifests/, resume.json":<{FOLDER}} {len(contents.manifests)} flush windows'
@@ -55,35 +55,35 @@ def _folders(contents: Contents) -> dict[str, Counter[str]]:
     return folders
 
 
-def _place(folder: str) -> tuple[int, str]:
+def _order(folder: str) -> tuple[int, str]:
     return KINDS.index(folder.split('/', 1)[0]), folder
 
 
 def labelled(label: str, text: str) -> Iterator[str]:
-    """Show a text beside a label, its long lines cut into rows."""
+    """Yield a text next to its label, with long lines cut into rows."""
     width = WIDTH - LABEL
     rows = [line[start:start + width] for line in text.split('\n') for start in range(0, len(line), width)]
-    for place, row in enumerate(rows):
-        yield f'{"" if place else label:<{LABEL}}{row}'
+    for number, row in enumerate(rows):
+        yield f'{"" if number else label:<{LABEL}}{row}'
 
 
 def error_line(line: bytes) -> Iterator[str]:
-    """Show a line of errors/ as far as it says what is wrong and where, and the fragment that it holds."""
+    """Yield what an error line says: what is wrong and where, and the fragment."""
     error = json.loads(line)
     where = f'byte {error["fragmentOffset"]:,} of record {error["sequenceNumber"]}, {error["shardId"]}'
     yield from labelled('error', f'{error["errorCode"]}: {error["errorMessage"]} ({where})')
     yield from labelled('rawData', f'{error["rawData"]} = {base64.b64decode(error["rawData"])!r}')
 
 
-def accounting(rows: Sequence[Row]) -> Iterator[str]:
-    """Show the accounts as a table."""
+def counts(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the compared counts as a table."""
     yield from table(['', 'put', 'in manifests', 'in objects', ''], [
         [row.name, *('' if count is None else f'{count:,}' for count in (row.put, row.manifests, row.objects)),
          'equal' if row.same else 'DIFFERENT'] for row in rows])
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align rows under a head, the first column left, the others right."""
+    """Yield rows aligned under a head: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         first, *others = zip(row, widths, strict=True)

@@ -1,1 +1,1 @@
-"""What may be typed: options, their types, and what they mean together."""
+"""The command line: options, their types, and which of them go together."""

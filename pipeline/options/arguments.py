@@ -1,4 +1,4 @@
-"""The command line as it is declared: each option, its default, its reader and one sentence of help."""
+"""Declare the command line: each option with its type, its default and one sentence of help."""
 from __future__ import annotations
 
 import argparse
@@ -21,7 +21,7 @@ from pipeline.options.uris import certificates, endpoint_url, output_uri
 
 RUNNERS = ('DirectRunner', 'PrismRunner', 'FlinkRunner', 'DataflowRunner')
 USAGE = 'python -m pipeline --stream [LABEL=]NAME --output URI [OPTIONS]'
-ABOUT = 'Keep the events of Kinesis streams as JSON lines on S3 or in a folder, by hour and platform.'
+SUMMARY = 'Write the events of Kinesis streams as JSON lines to S3 or a folder, by hour and platform.'
 EPILOG = """\
 examples:
   python -m pipeline --stream events --output /tmp/lake --start earliest --stop now
@@ -30,12 +30,12 @@ examples:
 
 exit codes: 0 done, 1 failed or incomplete, 2 refused before anything was written, 130 ended by Ctrl-C before --stop
 
-All other options of Apache Beam and of the runner pass through to them, checked by name and type.
+All other options of Apache Beam and of the runner are passed on to them. Their names and types are checked.
 """
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """A parser that answers a wrong command line by one line on stderr and exit code 2."""
+    """A parser that answers a wrong command line with one line on stderr and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         print(f'pipeline: error: {plain(message)}; see --help', file=sys.stderr)
@@ -43,16 +43,16 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 class RefuseCredential(argparse.Action):
-    """Refuse an option that carries a credential, without a word of its value."""
+    """Refuse an option that holds a credential, without repeating its value."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        parser.error(f"{self.option_strings[0]}: not taken, since a command line is seen by others: leave credentials "
-                     "to the AWS SDK's default chain (environment, profile or role)")
+        parser.error(f"{self.option_strings[0]}: not allowed, because other users can see a command line: leave "
+                     "credentials to the AWS SDK's default chain (environment, profile or role)")
 
 
 def argument_parser() -> ArgumentParser:
-    """Declare all options; `parse_known_args` leaves those of Beam and its runners over."""
-    parser = ArgumentParser(prog='python -m pipeline', usage=USAGE, description=ABOUT, epilog=EPILOG,
+    """Declare all options. `parse_known_args` returns the options of Beam and its runners as the rest."""
+    parser = ArgumentParser(prog='python -m pipeline', usage=USAGE, description=SUMMARY, epilog=EPILOG,
                             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     for add in (_reading, _writing, _flushing, _naming, _safety, _aws, _runner):
         add(parser)
@@ -62,12 +62,12 @@ def argument_parser() -> ArgumentParser:
 def _reading(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('what to read').add_argument
     add('--stream', dest='streams', type=read_stream, action='append', metavar='[LABEL=]NAME', default=[],
-        help='stream to read, by name or ARN; LABEL is the platform of events that carry none (required; repeatable)')
+        help='stream to read, by name or ARN; LABEL is the platform of events that have none (required; repeatable)')
     add('--start', type=start_time, metavar='WHEN',
-        help='where a new output begins, and with --stop what a replay begins with: resume, earliest, latest or an ISO '
-             '8601 time, aligned down to a window (default: resume; earliest where there is nothing to resume)')
+        help='where a new output begins, and with --stop where a replay begins: resume, earliest, latest or an ISO '
+             '8601 time, aligned down to a window (default: resume; earliest if there is nothing to resume)')
     add('--start_over', action='store_true',
-        help='begin at --start even if there is a resume.json, and move it there; for a single run, not to be kept on '
+        help='begin at --start even if there is a resume.json, and move it there; use it for a single run, never on '
              'the command line of a service (default: go on from resume.json)')
     add('--stop', type=stop_time, metavar='WHEN',
         help='now or an ISO 8601 time, aligned down to a window (default: none, run until ended)')
@@ -77,9 +77,9 @@ def _writing(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('where to write').add_argument
     add('--output', type=output_uri, metavar='URI',
         help='s3://bucket/prefix or a folder, for events/ errors/ backup/ manifests/ resume.json (required)')
-    add('--errors_output', type=output_uri, metavar='URI', help='another place for errors/ (default: --output)')
-    add('--backup_output', type=output_uri, metavar='URI', help='another place for backup/ (default: --output)')
-    add('--no_backup', action='store_true', help='keep no backup of the untouched records (default: keep one)')
+    add('--errors_output', type=output_uri, metavar='URI', help='write errors/ elsewhere (default: --output)')
+    add('--backup_output', type=output_uri, metavar='URI', help='write backup/ elsewhere (default: --output)')
+    add('--no_backup', action='store_true', help='write no backup of the untouched records (default: keep one)')
     add('--compression', type=one_of('gzip', 'none'), default='gzip', metavar='HOW',
         help='gzip or none (default: %(default)s)')
 
@@ -93,40 +93,40 @@ def _flushing(parser: ArgumentParser) -> None:
     add('--slack_s', type=whole_number(0), default=10, metavar='SECONDS',
         help='how long after its arrival stamp a record may still be invisible to readers (default: %(default)s)')
     add('--output_shards', type=whole_number(1, 1000), default=1, metavar='N',
-        help='number of objects over which the Kinesis shards are spread, 1 to 1000: more need less memory each '
-             '(default: %(default)s)')
+        help='number of objects among which the Kinesis shards are divided, 1 to 1000; the more there are, the less '
+             'memory each needs (default: %(default)s)')
 
 
 def _naming(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('names and partitions').add_argument
     field = matching(r'(?s)\S(.{0,1022}\S)?', 'the name of a field, 1 to 1024 characters without outer spaces')
     add('--rename', type=read_rename, default=CONVENTION_ONLY, metavar='FILE',
-        help='JSON or YAML file, flattened name to new name, or to null to drop the field; or the word none: leave all '
-             'names as they are (default: the convention alone, snake_case)')
+        help='JSON or YAML file that maps flattened names to new names, or to null to drop the field; or the word none '
+             'to keep all names (default: the convention alone, snake_case)')
     add('--json_field', dest='json_fields', type=field, action='append', metavar='NAME', default=[],
-        help='top-level field that holds JSON text, however it is spelt: eventValue is event_value; repeatable '
+        help='top-level field that holds JSON text; event_value also means eventValue or "Event Value"; repeatable '
              '(default: event_value)')
     add('--platform_field', type=field, default='platform', metavar='NAME',
-        help='field, after renaming, that says the platform (default: %(default)s)')
+        help='field that holds the platform, by its name after renaming (default: %(default)s)')
     add('--time_field', type=field, default='event_time', metavar='NAME',
-        help='field, after renaming, that says the time of the event (default: %(default)s)')
+        help='field that holds the time of the event, by its name after renaming (default: %(default)s)')
     add('--partition_time', type=one_of('event', 'arrival'), default='event', metavar='WHICH',
-        help='folder by the hour of the event or of its arrival: event or arrival (default: %(default)s)')
+        help='event or arrival: which hour decides the folder of an event (default: %(default)s)')
 
 
 def _safety(parser: ArgumentParser) -> None:
     add = parser.add_argument_group('safety').add_argument
     add('--on_gap', type=one_of('fail', 'skip'), default='fail', metavar='WHAT',
-        help='fail or skip where the stream no longer holds what comes next (default: %(default)s)')
+        help='fail or skip, if the stream no longer has the records that come next (default: %(default)s)')
     add('--replace', action='store_true',
-        help='write windows again that were committed with other settings, such as another --rename (default: refuse)')
+        help='rewrite windows that were committed with other settings, such as another --rename (default: refuse)')
     add('--new_layout', action='store_true',
         help='change the layout (flush interval, output shards, ...) of an output from its next full hour on '
              '(default: refuse)')
 
 
 def _aws(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group('AWS', "credentials and region come by the AWS SDK's default chain")
+    group = parser.add_argument_group('AWS', "credentials and region come from the AWS SDK's default chain")
     region = matching('[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?', 'a region such as eu-west-1')
     group.add_argument('--aws_region', type=region, metavar='REGION', help="region (default: the ARN's, or the SDK's)")
     group.add_argument('--kinesis_endpoint_url', type=endpoint_url, metavar='URL',

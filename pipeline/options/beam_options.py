@@ -1,4 +1,4 @@
-"""Options of Beam and its runners: checked by Beam's own parsers, and looked up among arguments."""
+"""Options of Beam and its runners: check them with Beam's own parsers, and find them among arguments."""
 from __future__ import annotations
 
 import argparse
@@ -11,9 +11,9 @@ from typing import NoReturn
 from pipeline.errors import OptionRefused
 from pipeline.options.types import plain
 
-#: Beam takes these; we do not: credentials come by the AWS SDK's default chain.
+#: Beam takes these, but this program refuses them: credentials come from the AWS SDK's default chain.
 CREDENTIALS = ('--s3_access_key_id', '--s3_secret_access_key', '--s3_session_token')
-#: What the Flink job server tells of itself (DescribePipelineOptions); only it knows them, and only once it runs.
+#: The options of the Flink job server, from its DescribePipelineOptions. Beam's own parsers do not know them.
 FLINK_FLAGS = (
     'allow_non_restored_state', 'attached_mode', 'auto_balance_write_files_sharding_enabled', 'disable_metrics',
     'enable_stable_input_drain', 'externalized_checkpoints_enabled', 'fail_on_checkpointing_errors', 'faster_copy',
@@ -32,9 +32,9 @@ FLINK = frozenset(f'--{name}' for name in FLINK_FLAGS + FLINK_NUMBERS + FLINK_TE
 
 
 def check_beam_options(args: Sequence[str], runner: str, ours: Sequence[str]) -> None:
-    """Raise OptionRefused on the first of `args` that neither Beam nor the runner knows.
+    """Raise OptionRefused for the first of `args` that neither Beam nor the runner knows, or whose value is wrong.
 
-    `ours` are the names of our own options: a misspelt one is answered by the name that was meant.
+    `ours` are the names of this program's own options, such as `--stream`: the error suggests one for a misspelt name.
     """
     parser = _beam_parser(flink=runner == 'FlinkRunner')
     try:
@@ -47,7 +47,7 @@ def check_beam_options(args: Sequence[str], runner: str, ours: Sequence[str]) ->
 
 
 def import_beam() -> None:
-    """Import Beam without the warning it logs where its extra for Google is absent: nobody here needs that."""
+    """Import Beam without the warning that it logs if its extra for Google Cloud is not installed."""
     root = logging.getLogger()
     root.addFilter(_is_wanted)
     try:
@@ -90,8 +90,8 @@ def _names(parser: argparse.ArgumentParser) -> set[str]:
 
 def _unknown(arg: str, runner: str, known: Sequence[str]) -> str:
     if not arg.startswith('-') or re.fullmatch(r'--?|-[0-9.]+', arg):
-        return f'{arg!r}: belongs to no option'
-    name = re.split(r'[=\s]', arg)[0]  # the value stays unsaid: it may be a secret under a misspelt name
+        return f'{arg!r}: is not an option, nor the value of one'
+    name = re.split(r'[=\s]', arg)[0]  # without the value, which may be a secret
     if name in FLINK:
         return f'{name}: an option of FlinkRunner, must not be given with --runner {runner}'
     close = difflib.get_close_matches(name, known, 1, cutoff=0.75)
@@ -99,16 +99,18 @@ def _unknown(arg: str, runner: str, known: Sequence[str]) -> str:
     return f'{name}: no such option' + (f', did you mean {close[0]}?' if close else '')
 
 
-def given(args: Sequence[str], name: str) -> str | None:
-    """Find an option's value among arguments, '' for a bare one, None where it is absent; the last one counts.
+def find_arg(args: Sequence[str], name: str) -> str | None:
+    """Return the value of an option among arguments, '' if it has no value, or None if it is absent.
 
-    >>> given(['--parallelism=2', '--streaming', '--parallelism', '4'], 'parallelism')
+    If it is there more than once, return the last value, as Beam does.
+
+    >>> find_arg(['--parallelism=2', '--streaming', '--parallelism', '4'], 'parallelism')
     '4'
     """
     value = None
-    for place, arg in enumerate(args):
+    for index, arg in enumerate(args):
         if arg == f'--{name}':
-            following = args[place + 1] if place + 1 < len(args) else ''
+            following = args[index + 1] if index + 1 < len(args) else ''
             value = '' if following.startswith('--') else following
         elif arg.startswith(f'--{name}='):
             value = arg.partition('=')[2]

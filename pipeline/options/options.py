@@ -1,4 +1,4 @@
-"""The command line, parsed once into one frozen, checked value."""
+"""Options: the command line, parsed and checked once, as one frozen value."""
 from __future__ import annotations
 
 import argparse
@@ -22,12 +22,12 @@ __all__ = ['Options', 'Stream', 'parse_options']
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a run was told. Times are epoch milliseconds, aligned down to a flush window.
+    """The options of a run. Times are epoch milliseconds, aligned down to a flush window.
 
-    `start` may also be `resume`, `earliest`, `latest` or None (resume, or earliest where there is nothing to resume),
-    `stop` also `now` or None (for ever). `start_over` lets `start` count even if there is a resume.json. Outputs are
-    `s3://bucket/prefix` or absolute folders, without closing slash. `beam_args` is what Beam's PipelineOptions is to be
-    given.
+    `start` may also be `resume`, `earliest`, `latest` or None (resume, or earliest if there is nothing to resume).
+    `stop` may also be `now` or None (run until stopped). With `start_over`, `start` counts even if there is a
+    resume.json. Outputs are `s3://bucket/prefix` or absolute folders, without a closing slash. `beam_args` are the
+    arguments for Beam's PipelineOptions.
     """
 
     streams: tuple[Stream, ...]
@@ -64,36 +64,36 @@ class Options:
 
     @property
     def flush_ms(self) -> int:
-        """Length of a flush window in milliseconds."""
+        """Return the length of a flush window in milliseconds."""
         return self.flush_interval_s * 1000
 
     @property
     def flush_bytes(self) -> int:
-        """Record bytes of a Kinesis shard that make a part."""
+        """Return the number of record bytes of a Kinesis shard that make a part."""
         return self.flush_size_mb * 1024 * 1024
 
     @property
     def slack_ms(self) -> int:
-        """How long after its arrival stamp a record may stay invisible, in milliseconds."""
+        """Return how long a record may stay invisible after its arrival stamp, in milliseconds."""
         return self.slack_s * 1000
 
     @property
     def replays(self) -> bool:
-        """Return whether the run reads a range of its own if the output is not new, and leaves resume.json alone."""
+        """Return whether the run is a replay, unless the output is new: it does not change resume.json."""
         return self.stop is not None and self.start not in (None, 'resume') and not self.start_over
 
     @property
-    def moved(self) -> dict[str, str]:
-        """The places of `errors` and `backup` that are not below the output."""
-        places = {'errors': self.errors_output, 'backup': self.backup_output}
-        return {kind: uri for kind, uri in places.items() if uri and uri != self.output}
+    def separate_outputs(self) -> dict[str, str]:
+        """Return the URIs of `errors` and `backup` that are not written below the output."""
+        outputs = {'errors': self.errors_output, 'backup': self.backup_output}
+        return {kind: uri for kind, uri in outputs.items() if uri and uri != self.output}
 
 
 def parse_options(argv: Sequence[str]) -> Options:
-    """Turn arguments, without the program's name, into options.
+    """Parse arguments, without the program's name.
 
-    Prints one line on stderr and exits with 2 where they are wrong; prints the help and exits with 0 on `--help`. Beam
-    is imported only once our own options are known to be right.
+    If they are wrong, print one line on stderr and exit with 2. On `--help`, print the help and exit with 0. Beam is
+    imported only after this program's own options have been checked.
     """
     parser = argument_parser()
     args, left = parser.parse_known_args(argv)
@@ -130,8 +130,8 @@ def _built(args: argparse.Namespace, left: list[str]) -> Options:
 def _check_field(option: str, field: str, rules: Rules) -> None:
     renamed = rules.by_convention(field)
     if renamed != field and field not in rules.mapping.values():
-        raise OptionRefused(f'--{option}: got {shown(field)}, must be a name that a field can have after renaming, '
-                            f'such as {shown(renamed)}')
+        raise OptionRefused(f'--{option}: got {shown(field)}, must be a name that renaming can give a field, such as '
+                            f'{shown(renamed)}')
 
 
 def _aligned(moment: str | int | None, step_ms: int) -> str | int | None:
@@ -149,7 +149,7 @@ def _runner(args: argparse.Namespace) -> str:
 
 
 def _beam_args(args: argparse.Namespace, left: list[str]) -> Iterator[str]:
-    # Beam's plain DirectRunner tries to download Prism and picks a runner in silence: name the one that is meant.
+    # Beam's plain DirectRunner may download Prism, and chooses a runner silently. So name the one that is meant.
     yield f'--runner={"FnApiRunner" if _runner(args) == "DirectRunner" else args.runner}'
     yield from left
     for name in ('s3_endpoint_url', 's3_region_name', 's3_verify'):
@@ -162,23 +162,24 @@ KINDS = ('events', 'errors', 'backup', 'manifests')
 
 
 def check_together(args: argparse.Namespace) -> None:
-    """Raise OptionRefused on the first two options that contradict each other."""
+    """Raise OptionRefused for the first options that contradict each other."""
     for wrong, message in _combinations(args):
         if wrong:
             raise OptionRefused(message)
 
 
 def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
+    """Yield each rule: whether the options break it, and the message."""
     start, stop, times = args.start, args.stop, isinstance(args.start, int) and isinstance(args.stop, int)
     outputs = [uri for uri in (args.output, args.errors_output, args.backup_output) if uri]
     yield (times and start >= stop,
            f'--start: got {_iso(start)}, must be before --stop, {_iso(stop)} (both aligned down to a window)')
     yield (start == 'latest' and stop == 'now',
-           "--stop: got 'now', must be absent or a later time with --start latest, which begins now: nothing to read")
+           "--stop: got 'now', must be absent or a later time with --start latest: both are now, nothing would be read")
     yield (args.start_over and start in (None, 'resume'),
            f'--start_over: must go with --start earliest, latest or a time, got {_iso(start) if start else "none"}')
     yield (args.new_layout and args.start_over,
-           '--new_layout: must not be given with --start_over, which begins with the new layout at once')
+           '--new_layout: must not be given with --start_over, which uses the new layout from the start')
     yield (args.new_layout and stop is not None and start not in (None, 'resume'),
            f'--new_layout: must go with --start resume, got {_iso(start)}: only a resumed run has a layout before it')
     yield (args.no_backup and bool(args.backup_output),
@@ -192,10 +193,10 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
     yield (bool(args.s3_sse) and not any(_is_s3(uri) for uri in outputs),
            '--s3_sse: must go with an output on S3, s3://bucket/prefix: the files of a folder are not encrypted')
     yield (args.s3_disable_ssl,
-           '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it')
+           '--s3_disable_ssl: must not be given: use an --s3_endpoint_url that begins with http:// instead')
     yield (args.runner == 'DataflowRunner' and any(not _is_s3(uri) for uri in outputs),
-           "--output: must be s3://bucket/prefix on DataflowRunner, whose workers' folders are lost with them, and so "
-           'must --errors_output and --backup_output')
+           '--output: must be s3://bucket/prefix on DataflowRunner, and so must --errors_output and --backup_output: '
+           'the folders of a worker are lost when it ends')
 
 
 def _iso(moment: str | int | None) -> str:

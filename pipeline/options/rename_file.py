@@ -1,4 +1,4 @@
-"""The file that `--rename` names: JSON or YAML, flattened name to new name, or to null to drop the field."""
+"""Read the file of `--rename`: JSON or YAML that maps flattened names to new names, or to null to drop the field."""
 from __future__ import annotations
 
 import argparse
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RenameFile(NamedTuple):
-    """What the file says, not yet checked as rules; `path` is the option's value, for messages."""
+    """The content of the file, not yet checked as rules. `path` is the option's value, for messages."""
 
     path: str
     mapping: dict[str, str | None]
@@ -26,7 +26,7 @@ CONVENTION_ONLY = RenameFile('', {})
 
 
 def read_rename(path: str) -> RenameFile:
-    """Read the mapping at `path`, or the word `none`; raise ArgumentTypeError where it is no mapping of names."""
+    """Read the mapping at `path`, or take the word `none`. Raise ArgumentTypeError if it is no mapping of names."""
     if path == 'none':
         return RenameFile(path, {}, convention=False)
     try:
@@ -44,9 +44,9 @@ def read_rename(path: str) -> RenameFile:
 
 
 def rules_of(rename: RenameFile) -> Rules:
-    """Turn a file into the rules that the transform takes; raise OptionRefused where they clash.
+    """Make the rules of a file, for RenameFields. Raise OptionRefused if two of them contradict each other.
 
-    The transform is imported here only, since Beam comes with it and takes a second.
+    The transforms are imported only here: they import Beam, which takes a second.
     """
     from transforms.rules import CONVENTION, Rules
     if rename == CONVENTION_ONLY:
@@ -72,7 +72,7 @@ def _yaml(text: str, before: str) -> Any:
     import yaml
     try:
         node = yaml.compose(text, yaml.SafeLoader)
-        if isinstance(node, yaml.MappingNode):  # safe_load takes the last of two equal keys in silence
+        if isinstance(node, yaml.MappingNode):  # safe_load silently takes the last of two equal keys
             _unique((key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -83,7 +83,7 @@ def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f'{shown(str(key))} is there twice')
+            raise ValueError(f'{shown(str(key))} occurs twice')
         found[key] = value
     return found
 

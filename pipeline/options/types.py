@@ -1,4 +1,4 @@
-"""Types of option values: a text becomes a checked value, or one line says what is allowed."""
+"""Types of option values. Each parses a text, or raises an error of one line that says what is allowed."""
 from __future__ import annotations
 
 import argparse
@@ -20,27 +20,26 @@ TIME = re.compile(r'\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d([.,]\d{1,9})?
 AN_ISO_TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'
 
 
-
 def refuse(value: str, allowed: str) -> NoReturn:
-    """Raise the error that argparse puts the option before: value, what is allowed."""
+    """Raise the error for a wrong value: it names the value and what is allowed. argparse adds the option."""
     raise argparse.ArgumentTypeError(f'got {shown(value)}, must be {allowed}')
 
 
 def shown(value: str) -> str:
-    """Quote a value on one line, cut where long, without the password of a URL: `shown('a\\n')` is `'a\\\\n'`."""
+    """Quote a value on one line: cut if it is long, and without the password of a URL. `shown('a')` is `"'a'"`."""
     quoted = repr(re.sub(r'//.*@', '//***@', value, flags=re.DOTALL))
     return quoted if len(quoted) <= 200 else f'{quoted[:196]}...{quoted[0]}'
 
 
 def plain(message: str) -> str:
-    """Put argparse's own words into ours: `plain('argument --a/--b: expected one argument')` begins with `--a: `."""
+    """Reword a message of argparse: `plain('argument --a/--b: expected one argument')` begins with `--a: `."""
     message = re.sub(r'^argument ([^\s/]+)(/\S+)?: ', r'\1: ', message)
     message = re.sub('expected one argument', 'must be followed by a value', message)
     return ' '.join(re.sub('ignored explicit argument (.*)', r'got \1, takes no value', message).split())
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Make a reader of plain decimal numbers from `low` to `high`: `whole_number(0)('10') == 10`."""
+    """Return a parser of plain decimal numbers from `low` to `high`: `whole_number(0)('10') == 10`."""
     allowed = f'a whole number from {low} to {high}' if high else f'a whole number, {low} or more'
 
     def read(text: str) -> int:
@@ -53,7 +52,7 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def flush_interval(text: str) -> int:
-    """Read whole seconds that divide an hour, so that flush windows tile it: `flush_interval('300') == 300`."""
+    """Parse whole seconds that divide an hour, so that an hour has whole windows: `flush_interval('300') == 300`."""
     seconds = int(text) if re.fullmatch('[0-9]{1,9}', text) else 0
     if not seconds or HOUR_S % seconds:
         refuse(text, 'a whole number of seconds that divides 3600, such as 60, 300 or 900')
@@ -61,19 +60,19 @@ def flush_interval(text: str) -> int:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Make a reader of one of these words: `one_of('gzip', 'none')('none') == 'none'`."""
+    """Return a parser of one of these words: `one_of('gzip', 'none')('none') == 'none'`."""
     return lambda text: text if text in words else refuse(text, _listed(words))
 
 
 def matching(pattern: str, allowed: str) -> Callable[[str], str]:
-    """Make a reader of texts that match a regular expression as a whole."""
+    """Return a parser of texts that match a regular expression completely. `allowed` says so in words."""
     return lambda text: text if re.fullmatch(pattern, text, re.ASCII) else refuse(text, allowed)
 
 
 def start_time(text: str) -> str | int:
-    """Read `resume`, `earliest`, `latest` or a time, to epoch milliseconds; one in the future is refused.
+    """Parse `resume`, `earliest`, `latest`, or a time into epoch milliseconds. Refuse a time in the future.
 
-    The local clock is given a day: Kinesis is asked later, by AWS's own clock.
+    The local clock may be wrong by a day. The start is compared with AWS's own clock later.
     """
     start = _word_or_time(text, ('resume', 'earliest', 'latest'))
     if isinstance(start, int) and start > time.time() * 1000 + DAY_MS:
@@ -82,12 +81,15 @@ def start_time(text: str) -> str | int:
 
 
 def stop_time(text: str) -> str | int:
-    """Read `now` or a time, to epoch milliseconds; it may lie in the future."""
+    """Parse `now`, or a time into epoch milliseconds. The time may be in the future."""
     return _word_or_time(text, ('now',))
 
 
 def iso_ms(text: str) -> int | None:
-    """Read an ISO 8601 time strictly, to epoch milliseconds; no zone is UTC: `iso_ms('2000-01-01') == 946684800000`."""
+    """Parse an ISO 8601 time strictly into epoch milliseconds, or return None.
+
+    A time without a zone is UTC: `iso_ms('2000-01-01') == 946684800000`.
+    """
     try:
         moment = datetime.datetime.fromisoformat(text) if TIME.fullmatch(text) else None
     except ValueError:
@@ -118,7 +120,7 @@ ARN = re.compile(r'arn:aws[-a-z]*:kinesis:([a-z0-9-]+):[0-9]{12}:stream/([a-zA-Z
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """A stream by name, and by ARN where one was given; `label` is the platform of events that carry none, or ''."""
+    """A stream: its name, and its ARN if there was one. `label` is the platform of events that have none, or ''."""
 
     name: str
     arn: str | None = None
@@ -126,13 +128,13 @@ class Stream:
 
     @property
     def region(self) -> str | None:
-        """The region that the ARN names, None without one."""
+        """Return the region in the ARN, or None if there is no ARN."""
         found = ARN.fullmatch(self.arn or '')
         return found[1] if found else None
 
 
 def read_stream(text: str) -> Stream:
-    """Read one `--stream`: `read_stream('ios=events') == Stream('events', None, 'ios')`."""
+    """Parse one `--stream`: `read_stream('ios=events') == Stream('events', None, 'ios')`."""
     label, equals, address = text.rpartition('=')
     if equals and not LABEL.fullmatch(label):
         refuse(text, 'LABEL=STREAM with a label of 1 to 32 of a-z, 0-9, "_" and "-"')
@@ -144,17 +146,17 @@ def read_stream(text: str) -> Stream:
 
 
 def check_streams(streams: Sequence[Stream], region: str | None) -> str | None:
-    """Give the region that all ARNs name, `region` where there are none; raise OptionRefused where they disagree.
+    """Return the region of the ARNs, or `region` if there are none.
 
-    Also raise where two streams have one name: shards are told apart by the name of their stream.
+    Raise OptionRefused if the regions differ, or if two streams have one name: the name tells their shards apart.
     """
     for name, times in Counter(stream.name for stream in streams).items():
         if times > 1:
-            raise OptionRefused(f'--stream: got {shown(name)} {times} times, must be there once: '
+            raise OptionRefused(f'--stream: got {shown(name)} {times} times, must be given once: '
                              'shards are told apart by the name of their stream')
     regions = sorted({stream.region for stream in streams if stream.region})
     if len(regions) > 1:
-        raise OptionRefused(f'--stream: got ARNs in {" and ".join(regions)}, must be in one region: one job reads one')
+        raise OptionRefused(f'--stream: got ARNs in {" and ".join(regions)}, must be in one region')
     if region and regions and regions != [region]:
         raise OptionRefused(f'--aws_region: got {shown(region)}, must be {regions[0]} as in the ARN of --stream')
     return region or (regions[0] if regions else None)

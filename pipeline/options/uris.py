@@ -1,4 +1,4 @@
-"""Readers of option values that name a place: where objects go, and the endpoints of AWS."""
+"""Types of option values that are URIs or paths: outputs, endpoints of AWS, and certificates."""
 from __future__ import annotations
 
 import argparse
@@ -10,15 +10,15 @@ from urllib.parse import SplitResult, urlsplit
 from pipeline.options.types import refuse
 
 BUCKET = re.compile(r'(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]')
-#: S3 keeps these for itself; what answers to such a name is not a bucket, or lists its keys in no order.
+#: S3 reserves these names. What has such a name is not a bucket, or does not list its keys in order.
 RESERVED = re.compile(r'(xn--|sthree-|amzn-s3-demo-).*|.*(--x-s3|--ol-s3|--table-s3|\.mrap)')
-#: A key has at most 1,024 bytes; the longest path below a prefix takes under 200.
+#: A key has at most 1,024 bytes, and the longest path below a prefix has less than 200.
 PREFIX_BYTES = 800
 HOST = re.compile(r'[a-z0-9]([a-z0-9.-]*[a-z0-9])?')
 
 
 def output_uri(text: str) -> str:
-    """Read `s3://bucket/prefix` or a folder, without a closing slash, the folder absolute.
+    """Parse `s3://bucket/prefix` or a folder. Return it without a closing slash, and a folder as an absolute path.
 
     `output_uri('s3://bucket/a/') == 's3://bucket/a'`
     """
@@ -27,12 +27,12 @@ def output_uri(text: str) -> str:
     if text[:5].lower() == 's3://':
         return _s3_uri(text)
     if re.match('[A-Za-z][A-Za-z0-9+.-]*:/|[sS]3[anAN]?:', text):
-        refuse(text, 's3://bucket/prefix or a folder; no other scheme is known')
+        refuse(text, 's3://bucket/prefix or a folder; there are no other schemes')
     return _folder(text)
 
 
 def endpoint_url(text: str) -> str:
-    """Read `https://host[:port]`; plain `http` is for this machine only, since events would travel unencrypted."""
+    """Parse `https://host[:port]`. Plain `http` is allowed only for this machine, because it is not encrypted."""
     try:
         parts = urlsplit(text)
         whole = _is_endpoint(parts) and text.isprintable() and ' ' not in text
@@ -41,14 +41,14 @@ def endpoint_url(text: str) -> str:
     if not whole:
         refuse(text, 'http(s)://host or http(s)://host:port')
     if parts.scheme == 'http' and not is_loopback(parts.hostname or ''):
-        refuse(text, 'https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would travel '
-                     'unencrypted, and no option allows more. Of a container, publish the port here or share the '
-                     'network (network_mode), and give http://localhost:PORT; or put https before it')
+        refuse(text, 'https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 and [::1]. '
+                     'If the endpoint is in a container, publish its port here or share its network (network_mode), '
+                     'and give http://localhost:PORT; or put an https proxy before it')
     return text.rstrip('/')
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, as written, is this machine: `is_loopback('127.0.0.1')`."""
+    """Return whether a host, as it is written, is this machine: `is_loopback('127.0.0.1')`. Look up no name."""
     try:
         return host.lower() == 'localhost' or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -56,7 +56,7 @@ def is_loopback(host: str) -> bool:
 
 
 def certificates(text: str) -> str:
-    """Read the path of a bundle of CA certificates that exists; words such as `false` would fail at the first call."""
+    """Parse the path of an existing file or folder of CA certificates. Words such as `false` are refused."""
     return text if os.path.exists(text) else refuse(text, 'a file of CA certificates that exists')
 
 
@@ -76,11 +76,11 @@ def _s3_uri(text: str) -> str:
 def _folder(text: str) -> str:
     folder = os.path.abspath(os.path.expanduser(text))
     folder = f'/{folder.lstrip("/")}' if os.sep == '/' else folder  # POSIX keeps two leading slashes
-    there = folder
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        raise argparse.ArgumentTypeError(f'got {text!r}, must be a folder, but {there!r} is none')
+    existing = folder
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        raise argparse.ArgumentTypeError(f'got {text!r}, must be a folder, but {existing!r} is not one')
     return folder
 
 

@@ -36,7 +36,7 @@ def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) ->
 
     Raise PipelineFailed, FlinkError, ReadError if readers ended for good, and what the runner raises.
     """
-    with watched(options, built):
+    with watched(options.runner, built):
         try:
             state = _run_to_end(options, pipeline)
         except RuntimeError as error:  # portable runners raise it for any failure, with stack traces of two languages
@@ -75,7 +75,7 @@ def execute(options: Options, plan: Plan, api: KinesisApi, store: Store, built: 
 
     Raise Incomplete, and what `submit` raises.
     """
-    if runs_here(options):
+    if runs_here(options.runner):
         _run_slices(options, plan, api, store, built)
     else:
         _run_pipeline(options, plan, _read_settings(options, plan), built)
@@ -143,6 +143,6 @@ def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:
     commit = CommitSettings(
         store=stores['events'], stores=stores, flush_ms=options.flush_ms, settings=plan.settings,
         backup=options.backup, replace=options.replace, moves_resume_point=plan.moves_resume_point,
-        moved=options.moved)
+        moved=options.separate_outputs)
     return Job(source=source, json_fields=options.json_fields, rules=options.rules, layout=layout, stores=stores,
                commit=commit)

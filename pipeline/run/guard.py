@@ -110,7 +110,7 @@ def _other_settings(committed: Sequence[Manifest], settings: Settings, replays: 
 
 def _check_moved(manifest: Manifest, options: Options) -> None:
     for kind in ('errors', 'backup') if options.backup else ('errors',):
-        was, now = (moved.get(kind, options.output) for moved in (manifest.moved, options.moved))
+        was, now = (moved.get(kind, options.output) for moved in (manifest.moved, options.separate_outputs))
         if was != now:
             raise RunRefused(f'--{kind}_output: got {now}, must be {was}, which holds the objects of window '
                              f'{manifest.window}')

@@ -15,7 +15,7 @@ from pipeline.commit.resume_point import write_resume_point
 from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.client import connect
-from pipeline.options.beam_options import given
+from pipeline.options.beam_options import find_arg
 from pipeline.options.options import Options
 from pipeline.progress import PROGRESS, ProgressLine
 from pipeline.run.execute import check_complete, execute
@@ -71,7 +71,7 @@ def _run_once(options: Options, say: Say) -> list[Options]:
 def _former_first(session: _Session, plan: Plan, say: Say) -> list[Options]:
     """Return the run with the former layout, up to the hour of the new one, and behind it the run with the new one."""
     until_ms, options = plan.former_until_ms, session.options
-    if not runs_here(options):
+    if not runs_here(options.runner):
         raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
                          f'options and --start=resume --stop={iso(until_ms)}, then again with these')
     say(f'the new layout begins at {iso(until_ms)}: going on to there with the former one')
@@ -130,7 +130,7 @@ def _prepare(session: _Session, plan: Plan, say: Say) -> None:
     """Remove what a run with other settings left half done, then note in resume.json whose objects there will be."""
     options = session.options
     if plan.orphan_range:
-        if given(options.beam_args, 'savepoint_path'):
+        if find_arg(options.beam_args, 'savepoint_path'):
             raise RunRefused('--savepoint_path: must not be given if settings changed: what is in it was made with '
                              'the former ones; --start=resume without it goes on with these')
         stores = outputs_of(options)

@@ -1,4 +1,4 @@
-"""What a failed run comes down to, in one line; runners hand over the errors of their workers as text."""
+"""Find the one line that says why a run failed. Runners report the errors of their workers as text."""
 from __future__ import annotations
 
 import re
@@ -9,13 +9,13 @@ from botocore.exceptions import BotoCoreError
 from pipeline.errors import Gap, PipelineError, ReadError
 
 _STEP = re.compile(r" \[while running '[^']*'\]")
-#: How the last line of a traceback names one of our errors, or one of the AWS SDK.
+#: The last line of a traceback of one of this program's errors, or of the AWS SDK's.
 _LINE = re.compile(r'^.*?(?:botocore\.exceptions\.\w+|pipeline\.errors\.\w+): (.+)$', re.MULTILINE)
 _READ = re.compile(r'^.*?pipeline\.errors\.(ReadError|Gap): (.+)$', re.MULTILINE)
 
 
 def reason_of(error: Exception) -> str | None:
-    """Give the line that an error comes down to, None where it is a bug.
+    """Return the line for an operator that says why a run failed, or None if the error is a bug.
 
     >>> reason_of(RuntimeError("Traceback...\\npipeline.errors.StoreError: no such bucket [while running 'Put']"))
     'no such bucket'
@@ -29,7 +29,7 @@ def reason_of(error: Exception) -> str | None:
 
 
 def read_error_in(text: str) -> ReadError | None:
-    """Make again the error with which a reader ended for good elsewhere, None where the text tells of none.
+    """Rebuild a ReadError that a remote reader raised, from its traceback. Return None if the text has none.
 
     >>> read_error_in('java.lang.X: Traceback\npipeline.errors.Gap: much is lost\n\tat y')
     Gap('much is lost')

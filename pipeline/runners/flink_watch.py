@@ -1,4 +1,4 @@
-"""Watching over a job on a Flink cluster: it lives as long as its submitter, and what it does not do is said."""
+"""Watch a job on a Flink cluster: warn if it does not read, and cancel it when its submitter ends."""
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +13,7 @@ from pipeline.runners.failures import read_error_in
 from pipeline.runners.flink_api import FlinkMaster, JobState, cause_of
 
 LOOK_S = 5.0
-#: A warning comes within a minute; a reader's first call takes seconds, and Flink shows it up to ten seconds later.
+#: Short enough to warn within a minute. A reader's first call takes seconds, and Flink shows it ten seconds later.
 NEVER_READ_S = 50.0
 AGAIN_S = 60.0
 CANCEL_S = 60.0
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def watching(master: FlinkMaster, name: str) -> Iterator[None]:
-    """Watch the job of that name while the block submits it and waits for its end; cancel what is left of it then.
+    """Watch the job of that name while the block submits it and waits for its end. Then cancel it if it still runs.
 
-    Beam's own cancel ends the job server's part only, and a Ctrl-C reaches the job server before it could pass it on.
-    Raises FlinkError where the job may still be running, and ReadError (Gap) where its readers ended for good: Flink
-    would start them again for ever.
+    Beam's own cancel ends only the job server's part, and a Ctrl-C ends the job server before it can pass it on. Raise
+    FlinkError if the job may still be running, and ReadError (or Gap) if its readers cannot continue: Flink would
+    restart them forever.
     """
     watch = FlinkWatch(master, name)
     try:
@@ -39,7 +39,7 @@ def watching(master: FlinkMaster, name: str) -> Iterator[None]:
 
 
 def cancel_job(master: FlinkMaster, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Cancel the job of that name, if there is one, and wait until it has ended; raises FlinkError."""
+    """Cancel the job of that name, if any, and wait until it has ended. Raise FlinkError if it does not end."""
     job = master.find(name)
     if job is None:
         return
@@ -52,9 +52,9 @@ def cancel_job(master: FlinkMaster, name: str, sleep: Callable[[float], None] = 
 
 
 class FlinkWatch:
-    """Warn when no reader is called, when the job restarts, and when the cluster does not answer.
+    """Warn if no reader is called, if the job restarts, and if the cluster does not answer.
 
-    A job whose readers ended for good is cancelled; `failure` is what they ended with.
+    If the readers cannot continue, cancel the job; `failure` is then their error.
     """
 
     def __init__(self, master: FlinkMaster, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +76,7 @@ class FlinkWatch:
         self._thread.join()
 
     def look(self) -> None:
-        """Look at the job once, and warn of what is new."""
+        """Look at the job once, and warn about anything new."""
         try:
             job = self._master.find(self._name)
             state = self._master.state(job) if job else None
@@ -84,16 +84,15 @@ class FlinkWatch:
             self._is_lost = False
         except FlinkError as error:
             if not self._is_lost:
-                _log.warning('%s; the job may go on meanwhile', error)
+                _log.warning('%s; the job may still be running', error)
             self._is_lost = True
 
     def _look_at(self, state: JobState | None) -> None:
-        if state and state.job != self._job:  # what came before was the time that submitting takes
+        if state and state.job != self._job:  # until now it was being submitted
             self._job, self._began, self._due = state.job, self._clock(), NEVER_READ_S
         if state and state.restarts > self._restarts:
             self._restarts, stack = state.restarts, self._master.failure(state.job)
-            _log.warning('restarts of job %s so far: %d, the last one for: %s', state.job, state.restarts,
-                         cause_of(stack))
+            _log.warning('job %s was restarted (%d so far): %s', state.job, state.restarts, cause_of(stack))
             self.failure = self.failure or read_error_in(stack)
             if self.failure:
                 self._master.cancel(state.job)
@@ -106,11 +105,11 @@ class FlinkWatch:
     def _reason(self, state: JobState | None) -> str:
         if state is None:
             return f'{self._master.url} has no job {self._name} yet'
-        if state.tasks < state.all_tasks or not state.all_tasks:  # none yet
+        if state.tasks < state.all_tasks or not state.all_tasks:  # no task is there yet
             return (f'{state.tasks} of {state.all_tasks} tasks of job {state.job} run, which is {state.state}: the '
                     f'cluster needs a free slot for each of --parallelism. {self._master.cause(state.job)}'.rstrip())
         return (f'all tasks of job {state.job} run, so its workers do not answer (see --environment_config), or its '
-                'start was lost: end this, and start again')
+                'start was lost: stop this run, and start it again')
 
     def _watch(self) -> None:
         while not self._ended.wait(LOOK_S):

@@ -1,4 +1,4 @@
-"""What each runner is told beside the user's own options, and the modes that would break what the job promises."""
+"""What each runner needs besides the user's own options. Refuse the modes in which the job would lose data."""
 from __future__ import annotations
 
 import contextlib
@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from pipeline.errors import RunRefused
-from pipeline.options.beam_options import given
+from pipeline.options.beam_options import find_arg
 from pipeline.options.options import Options
 from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_options import flink_options
@@ -28,31 +28,34 @@ from pipeline.runners.flink_watch import watching
 READERS_PER_WORKER = 4
 SERVICES = ('FlinkRunner', 'DataflowRunner')
 NAME_CHARS = 63
-#: Beam waits that long for the end of a job on Prism (for its state, it says), by default five minutes: ten years.
+#: Ten years. Beam waits this long for the end of a job on Prism; its default is five minutes.
 LONG_S = 315_360_000
 
 
-def runs_here(options: Options) -> bool:
-    """Tell whether the run is DirectRunner's: bounded slices in this process."""
-    return options.runner == 'DirectRunner'
+def runs_here(runner: str) -> bool:
+    """Return whether the job runs in this process, in bounded slices."""
+    return runner == 'DirectRunner'
 
 
 def runs_alone(options: Options) -> bool:
-    """Tell whether the job goes on without this process: a continuous one on Dataflow."""
+    """Return whether the job continues without this process: Dataflow, without --stop."""
     return options.runner == 'DataflowRunner' and options.stop is None
 
 
 def runs_dry(beam: PipelineOptions) -> bool:
-    """Tell whether Dataflow is only to be told of the job's graph (Beam's `--dry_run`): nothing may be changed then."""
+    """Return whether the job is only to be checked by Dataflow (Beam's `--dry_run`). Then nothing may be changed."""
     return bool(beam.view_as(TestOptions).dry_run)
 
 
 def beam_options(options: Options) -> PipelineOptions:
-    """Give Beam its options, and those that make the runner safe. Raises RunRefused where one is turned off."""
+    """Return the options for Beam, with those that make the runner safe.
+
+    Raise RunRefused if the user's options turn one of them off.
+    """
     args = list(options.beam_args)
-    if not runs_here(options):
+    if not runs_here(options.runner):
         args.append('--streaming')
-    if options.runner in SERVICES and not given(args, 'job_name'):
+    if options.runner in SERVICES and not find_arg(args, 'job_name'):
         args.append(f'--job_name={job_name(options.output)}')
     if options.runner == 'PrismRunner':
         args += _prism(args)
@@ -62,14 +65,14 @@ def beam_options(options: Options) -> PipelineOptions:
     if options.runner == 'DataflowRunner':
         _check_dataflow(args, built.view_as(WorkerOptions))
     elif runs_dry(built):
-        raise RunRefused('--dry_run: must go with --runner DataflowRunner: elsewhere the job would run')
-    if runs_here(options):
+        raise RunRefused('--dry_run: must go with --runner DataflowRunner: other runners would run the job')
+    if runs_here(options.runner):
         _check_direct(built.view_as(DirectOptions))
     return built
 
 
 def job_name(output: str) -> str:
-    """Name a job after where it writes: two that would write the same are told from one another.
+    """Return a job's name, made from its output. Two jobs that would write to the same output have the same name.
 
     >>> job_name('s3://lake/mobile')
     'mmp-pipeline-s3-lake-mobile'
@@ -79,36 +82,35 @@ def job_name(output: str) -> str:
 
 
 def check_runner(options: Options, beam: PipelineOptions) -> None:
-    """Ask the cluster whether the job can run there safely; raises RunRefused, or FlinkError where it does not answer.
-    """
+    """Raise RunRefused if the job cannot run on its runner, or FlinkError if the cluster does not answer."""
     if options.runner == 'DataflowRunner' and importlib.util.find_spec('apitools') is None:
         raise RunRefused("--runner: DataflowRunner needs Beam's extra for Google Cloud: pip install '.[gcp]'")
-    master = _flink_master(options, beam)
+    master = _flink_master(options.runner, beam)
     if not master:
         return
     name = beam.view_as(GoogleCloudOptions).job_name
     job = master.find(name)
     if job:
-        raise RunRefused(f'--job_name: job {job} of the name {name} runs on {master.url} already: cancel it there, or '
-                         'give another --job_name')
-    if given(options.beam_args, 'state_backend_storage_path') is None and not master.has_storage():
-        raise RunRefused('--state_backend_storage_path: must be given, with --state_backend: the cluster sets no '
-                         'execution.checkpointing.dir, and checkpoints in memory neither hold a window nor outlive a '
-                         'JobManager')
+        raise RunRefused(f'--job_name: job {job} with the name {name} is already running on {master.url}: cancel it '
+                         'there, or give another --job_name')
+    if find_arg(options.beam_args, 'state_backend_storage_path') is None and not master.has_storage():
+        raise RunRefused('--state_backend_storage_path: must be given, with --state_backend: the cluster does '
+                         'not set execution.checkpointing.dir, and checkpoints in memory are too small for a window '
+                         'and are lost with the JobManager')
 
 
-def watched(options: Options, beam: PipelineOptions) -> AbstractContextManager[None]:
-    """Give what is to surround the run of a pipeline: on a Flink cluster someone watches the job, and ends it."""
-    master = _flink_master(options, beam)
+def watched(runner: str, beam: PipelineOptions) -> AbstractContextManager[None]:
+    """Return a context manager for the run. On a Flink cluster it watches the job, and cancels it at the end."""
+    master = _flink_master(runner, beam)
     return watching(master, beam.view_as(GoogleCloudOptions).job_name) if master else contextlib.nullcontext()
 
 
 def readers_of(options: Options, beam: PipelineOptions) -> int:
-    """Give the number of readers: as told, else one in this process and four a worker elsewhere."""
+    """Return the number of readers: --readers, or one in this process and on Prism, and four per worker elsewhere."""
     if options.readers:
         return options.readers
     if options.runner == 'FlinkRunner':
-        return READERS_PER_WORKER * int(given(options.beam_args, 'parallelism') or 1)
+        return READERS_PER_WORKER * int(find_arg(options.beam_args, 'parallelism') or 1)
     if options.runner == 'DataflowRunner':
         workers = beam.view_as(WorkerOptions)
         return READERS_PER_WORKER * int(workers.max_num_workers or workers.num_workers or 1)
@@ -126,16 +128,16 @@ def _check_dataflow(args: list[str], workers: WorkerOptions) -> None:
 
 
 def _check_direct(direct: DirectOptions) -> None:
-    """FnApiRunner closes windows too early where several workers, even of one process, share the readers."""
+    """Refuse several workers: FnApiRunner closes windows too early if they share the readers, even in one process."""
     if direct.direct_num_workers != 1:
         raise RunRefused(f"--direct_num_workers: got '{direct.direct_num_workers}', must be 1")
     if direct.direct_running_mode != 'in_memory':
         raise RunRefused(f"--direct_running_mode: got '{direct.direct_running_mode}', must be in_memory")
 
 
-def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None:
-    """Give the cluster that the job is submitted to; none for the one inside of a job server, or for a jar."""
-    if options.runner != 'FlinkRunner':
+def _flink_master(runner: str, beam: PipelineOptions) -> FlinkMaster | None:
+    """Return the Flink cluster to which the job is submitted, or None if it runs inside the job server or elsewhere."""
+    if runner != 'FlinkRunner':
         return None
     from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES  # imports requests, for 40 ms
 
@@ -144,8 +146,11 @@ def _flink_master(options: Options, beam: PipelineOptions) -> FlinkMaster | None
 
 
 def _prism(args: list[str]) -> list[str]:
-    """Find Prism beside this Python or on the path, where Beam would download it; and let a run take its time."""
-    beside = pathlib.Path(sys.executable).parent / 'prism'
-    found = str(beside) if beside.exists() else shutil.which('prism')
-    told = {'prism_location': found, 'job_server_timeout': LONG_S}
-    return [f'--{name}={value}' for name, value in told.items() if value and given(args, name) is None]
+    """Return the place of Prism, which Beam would otherwise download, and a time-out that ends no run.
+
+    Prism is found in the folder of this Python, or on the path.
+    """
+    neighbour = pathlib.Path(sys.executable).parent / 'prism'
+    found = str(neighbour) if neighbour.exists() else shutil.which('prism')
+    needed = {'prism_location': found, 'job_server_timeout': LONG_S}
+    return [f'--{name}={value}' for name, value in needed.items() if value and find_arg(args, name) is None]

@@ -1,1 +1,1 @@
-"""Where bytes end up: S3, a folder, or memory."""
+"""Where objects are stored: S3, a folder, or memory."""

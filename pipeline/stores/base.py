@@ -1,6 +1,7 @@
-"""Where bytes end up, behind one small interface: S3 (s3.py), a folder, or memory.
+"""One small interface to the place where objects are stored: S3 (s3.py), a folder, or memory.
 
-A path is relative, with `/` between its parts. A put is whole or not at all, and a second put of a path replaces it.
+A path is relative, with `/` between its parts. A put stores all of the bytes or nothing, and a second put of a path
+replaces the first.
 """
 from __future__ import annotations
 
@@ -14,32 +15,31 @@ from typing import Any, Protocol
 
 from pipeline.errors import StoreError
 
-#: A store is asked under this name whether it takes a put; readers of a lake pass over names that begin with a dot.
+#: The path of the test whether a store takes a put. Query engines ignore names that begin with a dot.
 PROBE = '.write-check'
 
 
-
 class Store(Protocol):
-    """What the job asks of the place it writes to. Every method raises StoreError where the place refuses."""
+    """What the job needs from the place it writes to. Every method raises StoreError if the call fails."""
 
     def put(self, path: str, data: bytes) -> None:
-        """Write the bytes under that path; raise where that did not succeed."""
+        """Store the bytes under that path."""
 
     def get(self, path: str) -> bytes | None:
-        """Read the bytes under that path, None where there is nothing; raise where that is not known."""
+        """Return the bytes under that path, or None if there are none."""
 
     def delete(self, path: str) -> None:
-        """Remove the path; nothing happens where there is none."""
+        """Remove the path. Do nothing if it does not exist."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the paths that begin with the prefix (which ends in `/`), sorted."""
+        """Yield the paths that begin with the prefix (which ends in `/`), sorted."""
 
     def check_writable(self) -> None:
-        """Raise if nothing can be put here; leave nothing behind."""
+        """Raise if nothing can be stored here. Leave nothing behind."""
 
 
 class MemoryStore(dict[str, bytes]):
-    """A store for tests: path to bytes, with every put and delete noted in order in `effects`."""
+    """A store for tests: a dictionary of path to bytes. `effects` lists every put and delete in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class MemoryStore(dict[str, bytes]):
         return iter(sorted(path for path in self if path.startswith(prefix)))
 
     def check_writable(self) -> None:
-        """A dictionary takes everything."""
+        """Do nothing: a dictionary takes everything."""
 
 
 @dataclasses.dataclass(frozen=True)

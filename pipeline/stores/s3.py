@@ -1,4 +1,4 @@
-"""A prefix of an S3 bucket. KinesisApi are made again while S3 fails for now, and errors say what to do."""
+"""A store below a prefix of an S3 bucket. Calls are retried while S3 fails temporarily, and errors say what to do."""
 from __future__ import annotations
 
 import contextlib
@@ -40,7 +40,7 @@ ADVICE = {
     'PermanentRedirect': 'the bucket is in another region, give --s3_region_name',
     'RequestTimeTooSkewed': 'set the clock of this machine',
     'SignatureDoesNotMatch': 'check the credentials that the AWS SDK finds'}
-#: By call: what to grant. S3 denies a read of what is not there to whoever may not list the bucket.
+#: What to grant for each call. Reading an absent object needs ListBucket: without it S3 answers AccessDenied.
 GRANTS = {
     'DeleteObject': 's3:DeleteObject below the prefix: something has to be removed, such as an object that only an '
                     'earlier manifest lists, or the manifest of a window that is no longer complete',
@@ -48,19 +48,19 @@ GRANTS = {
     'ListObjectsV2': 's3:ListBucket on the bucket',
     'PutObject': 's3:PutObject below the prefix; if a policy demands encryption, give --s3_sse'}
 
-#: No object has this ETag: a put under the condition that it has writes nothing, but is refused to whoever may not put.
+#: No object has this ETag. A put on the condition that the object has it writes nothing, but needs the permission.
 NO_ETAG = '"00000000000000000000000000000000"'
-#: What S3 answers to it: another object is there, or none, or this S3 knows no conditions.
+#: What S3 answers to such a put: the object has another ETag, or is absent, or this S3 has no conditional puts.
 UNMET = frozenset({'PreconditionFailed', 'NoSuchKey', 'NotImplemented'})
 
-#: botocore's own retries share a quota: a dozen objects that fail at once use it up, and then it gives up at once. And
-#: they end before the body of an answer is read. So there is one loop, ours.
+#: botocore's own retries are off. They share a quota, which a dozen objects that fail together use up, and they end
+#: before the body of an answer is read. The one retry loop is in aws.py.
 CONFIG = Config(connect_timeout=5, read_timeout=60, max_pool_connections=32, retries={'total_max_attempts': 1})
 
 
 @dataclasses.dataclass(frozen=True)
 class S3Store:
-    """A prefix of a bucket. Holds names only, so that it travels to workers; clients are kept per process."""
+    """A prefix of a bucket. It holds only names, so it can be pickled for workers; clients are shared per process."""
 
     bucket: str
     prefix: str
@@ -92,11 +92,11 @@ class S3Store:
 
     def check_writable(self) -> None:
         if self._call('PutObject', PROBE, self._puts):
-            with contextlib.suppress(StoreError):  # an empty object that may not be removed does no harm
+            with contextlib.suppress(StoreError):  # an empty object that cannot be removed does no harm
                 self.delete(PROBE)
 
     def _puts(self, client: Any, key: str) -> bool:
-        """Return whether a put was carried out whose condition is never met: some other S3 do not look at it."""
+        """Try a put whose condition is never met. Return True if this S3 ignores the condition and carries it out."""
         try:
             self._put(client, key, Body=b'', IfMatch=NO_ETAG)
         except ClientError as error:
@@ -139,22 +139,22 @@ def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None)
 
 
 def _count_retry() -> None:
-    from apache_beam.metrics import Metrics  # a second that only those pay who run in Beam already
+    from apache_beam.metrics import Metrics  # takes a second, and the rest of this file does without Beam
     Metrics.counter('s3', 'retries').inc()
 
 
 def passes(error: Exception) -> bool:
-    """Return whether the same call is worth making again a little later."""
+    """Return whether the same call may succeed a little later."""
     if isinstance(error, ClientError) and not is_of_credentials(error):
         return status_of(error) in PASSING_STATUS or code_of(error) in PASSING_CODES
     return aws.passes(error)
 
 
 def _store_error(name: str, where: str, error: Exception) -> StoreError:
-    """Return the error for a call, `PutObject`, that did not pass."""
+    """Return the error for a call, such as `PutObject`, that failed."""
     what, code = f'S3 {name} on {where}', code_of(error)
     if passes(error):
-        return StoreError(f'{what} goes on failing with {name_of(error)}, tried for {aws.PATIENCE_S:.0f} s: '
+        return StoreError(f'{what} still fails with {name_of(error)} after {aws.PATIENCE_S:.0f} s: '
                           f'{reason_of(error, NETWORK)}; what is committed stays, go on with --start=resume')
     advice = f'grant {GRANTS[name]}' if code == 'AccessDenied' else ADVICE.get(code, '')
     return StoreError(f'{what} failed with {name_of(error)}: {reason_of(error, advice)}')

@@ -1,1 +1,1 @@
-"""Lines into objects."""
+"""Write lines into objects."""

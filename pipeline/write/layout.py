@@ -1,4 +1,4 @@
-"""Which object a line belongs to: the settings of the layout, and a line's path by them. Pure."""
+"""Decide which object a line belongs to: the settings of the layout, and the path of a line. Pure."""
 from __future__ import annotations
 
 import dataclasses
@@ -10,7 +10,10 @@ from transforms import Document, Origin, event_hour_ms, is_time_given, platform_
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How lines are placed. `partition_time` is `event` or `arrival`; field names are those after renaming."""
+    """The settings that decide the path of a line.
+
+    `partition_time` is `event` or `arrival`. The names of the fields are those after renaming.
+    """
 
     output_shards: int = 1
     compression: str = 'gzip'
@@ -19,30 +22,33 @@ class Layout:
     partition_time: str = 'event'
 
     def name(self, origin: Origin) -> str:
-        """Name the object, within its folder, of a record's flush window, part and output shard."""
+        """Return the name of an object within its folder, by the flush window, part and output shard of a record."""
         shard = output_shard(origin.stream, origin.shard, self.output_shards)
         return object_name(origin.window_ms, origin.part, shard, self.output_shards, self.compression)
 
     def hour_of(self, event: Document, dropped: Document, origin: Origin) -> int | None:
-        """Give the hour (epoch ms) that the event says, None where it is that of arrival for want of a readable one."""
+        """Return the start of the hour (epoch ms) in which the event happened.
+
+        Return None if the event's time cannot be read; the caller uses the hour of arrival.
+        """
         return event_hour_ms(_field(event, dropped, self.time_field), origin.arrival_ms)
 
-    def says_time(self, event: Document, dropped: Document) -> bool:
-        """Return whether the event has anything in its time field."""
+    def has_time(self, event: Document, dropped: Document) -> bool:
+        """Return whether the event has any value in its time field."""
         return is_time_given(_field(event, dropped, self.time_field))
 
     def event(self, event: Document, dropped: Document, origin: Origin, hour_ms: int | None, name: str) -> str:
-        """Place an event in an object of that name; `hour_ms` None: by the hour of its arrival."""
+        """Return the path of an event, in an object of that name. If `hour_ms` is None, use the hour of arrival."""
         platform = platform_of(_field(event, dropped, self.platform_field), origin.label)
         hour_ms = align_down(origin.arrival_ms, HOUR_MS) if hour_ms is None else hour_ms
         return event_path(hour_ms, platform, name)
 
     def failure(self, code: str, origin: Origin) -> str:
-        """Place a malformed fragment."""
+        """Return the path of a malformed fragment."""
         return error_path(code, origin.window_ms, self.name(origin))
 
     def backup(self, origin: Origin) -> str:
-        """Place an untouched record."""
+        """Return the path of an untouched record."""
         return backup_path(origin.window_ms, self.name(origin))
 
 

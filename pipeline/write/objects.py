@@ -1,4 +1,4 @@
-"""WriteObjects: the chunks of an object, sorted and joined, compressed and put. For events, errors and backup alike."""
+"""WriteObjects: sort, join and compress the chunks of an object, and put it. For events, errors and backup alike."""
 import dataclasses
 import hashlib
 import zlib
@@ -15,7 +15,10 @@ LEVEL = 6
 
 
 def gzip_bytes(data: bytes) -> bytes:
-    """Compress so that equal input gives equal bytes on one version of zlib: no name, no time, a fixed system byte."""
+    """Compress with a header that has no name, no time and a fixed system byte.
+
+    Equal input gives equal bytes on one version of zlib.
+    """
     compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)
     return compressor.compress(data) + compressor.flush()
 
@@ -30,7 +33,7 @@ class _Write(beam.DoFn):  # type: ignore[misc]
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
         path, chunks = element[0].decode(), list(element[1])
-        if chunks:  # Flink fires empty panes: writing one would empty the object
+        if chunks:  # Flink fires empty panes, and writing one would empty the object
             yield self._put(path, chunks)
 
     def _put(self, path: str, chunks: list[bytes]) -> bytes:
@@ -44,11 +47,12 @@ class _Write(beam.DoFn):  # type: ignore[misc]
 
 @dataclasses.dataclass
 class WriteObjects(beam.PTransform):  # type: ignore[misc]
-    """Write one object per path and flush window: PCollection[tuple[bytes, bytes]] of path and chunk, windowed.
+    """Write one object per path and flush window.
 
-    `stores` says where each first part of a path goes. Each object is one put of all of its lines in stream order, so a
-    retry puts the same bytes under the same path. Gives rows of the ledger, PCollection[bytes]. Raises what the store
-    raises: the bundle fails, and the runner tries again or stops.
+    PCollection[tuple[bytes, bytes]] of path and chunk, in flush windows, to PCollection[bytes], rows of the ledger.
+    `stores` has the store for each first part of a path. Each object is one put of all of its lines in stream order, so
+    a retry puts the same bytes under the same path. If the store raises, the bundle fails, and the runner retries it or
+    stops.
     """
 
     stores: Mapping[str, Store]

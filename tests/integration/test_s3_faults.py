@@ -164,7 +164,7 @@ def test_s3_that_fails_changes_no_byte(site: Site, clock: Clock, impatient: None
         assert code == (2 if target in ('layout', 'resume') else 1)  # 2: nothing was written yet
         assert len(errors) == 1
         assert re.fullmatch(f'pipeline: error: S3 (PutObject|GetObject|ListObjectsV2) on s3://lake/{prefix}/.* '
-                            rf'goes on failing with {CODES[fault]}, tried for 120 s: .*go on with --start=resume.*',
+                            rf'still fails with {CODES[fault]} after 120 s: .*go on with --start=resume.*',
                             errors[0])
         assert set(site.written(prefix).items()) <= set(site.written('whole').items())
         code = site.run(prefix, '--start', 'resume')

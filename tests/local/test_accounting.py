@@ -1,4 +1,4 @@
-"""The demo's accounts hold on what a job would write, and no longer when anything in it is lost, doubled or changed."""
+"""The demo's counts agree on what a job would write, and differ if anything is lost, doubled or changed."""
 from __future__ import annotations
 
 import base64
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.local.accounting import account
+from pipeline.local.accounting import compare_counts
 from pipeline.local.contents import Contents, read_contents
 from pipeline.local.events import Sample
 from pipeline.local.servers import Put
@@ -23,7 +23,7 @@ EVENTS: list[dict[str, str]] = [{'appsflyer_id': '1'}, {'appsflyer_id': '2'}, {}
 
 
 def contents(events: list[Any] = EVENTS, backup: list[Any] = BACKUP, listed: int = 3, records: int = 2) -> Contents:
-    """What a job would have written, read back from a store."""
+    """Return what a job would have written, read back from a store."""
     store = MemoryStore()
     objects = {'events/a.json.gz': events, 'errors/a.json.gz': [{}], 'backup/a.json.gz': backup}
     for path, lines in objects.items():
@@ -35,8 +35,8 @@ def contents(events: list[Any] = EVENTS, backup: list[Any] = BACKUP, listed: int
     return read_contents(store)
 
 
-def test_accounts_hold_where_put_manifests_and_objects_agree() -> None:
-    assert [tuple(row) for row in account(SAMPLES, PUTS, contents())] == [
+def test_counts_agree_if_nothing_was_lost_or_changed() -> None:
+    assert [tuple(row) for row in compare_counts(SAMPLES, PUTS, contents())] == [
         ('records', 2, 2, 2, True), ('bytes', 43, 43, 43, True), ('events', 3, 3, 3, True),
         ('malformed', 1, 1, 1, True), ('objects', None, 3, 3, True)]
 
@@ -51,5 +51,5 @@ def test_accounts_hold_where_put_manifests_and_objects_agree() -> None:
     (lambda: contents(records=3), ['records']),
 ], ids=['an event lost', 'an event in the place of another', 'a record lost', 'a byte changed', 'another number',
         'an object not listed', 'a wrong count'])
-def test_accounts_do_not_hold_where_anything_differs(make: Callable[[], Contents], wrong: list[str]) -> None:
-    assert [row.name for row in account(SAMPLES, PUTS, make()) if not row.same] == wrong
+def test_counts_differ_if_anything_does(make: Callable[[], Contents], wrong: list[str]) -> None:
+    assert [row.name for row in compare_counts(SAMPLES, PUTS, make()) if not row.same] == wrong

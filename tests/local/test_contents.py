@@ -27,7 +27,7 @@ def test_lines_are_read_compressed_or_not_in_the_order_of_paths() -> None:
     assert contents.paths('backup') == []
 
 
-def test_the_first_line_below_a_prefix_is_found_or_none() -> None:
+def test_first_returns_the_first_line_below_a_prefix_or_nothing() -> None:
     contents = read_contents(store())
 
     assert (contents.first('events/'), contents.first('backup/')) == (b'{"n":1}', b'')

@@ -35,14 +35,14 @@ def test_every_event_has_an_id_of_its_own_and_the_example_has_none(samples: list
     assert (ids.pop(''), len(ids), set(ids.values())) == (2, 5000, {1})
 
 
-def test_a_sample_says_what_its_bytes_hold(samples: list[Sample]) -> None:
+def test_a_sample_describes_its_bytes(samples: list[Sample]) -> None:
     for sample in samples:
         split = split_record(sample.data)
         assert tuple(document.get(ID, '') for document in split.documents) == sample.ids
         assert (split.rest is not None) == sample.broken
 
 
-def test_every_way_to_end_malformed_is_there(samples: list[Sample]) -> None:
+def test_every_malformed_ending_occurs(samples: list[Sample]) -> None:
     found = {ending for sample in samples for ending in ENDINGS if sample.data.endswith(ending)}
 
     assert found == set(ENDINGS) and sum(sample.broken for sample in samples) < len(samples) / 50
@@ -60,7 +60,7 @@ def test_events_are_of_two_hours_some_of_the_day_before_on_four_platforms(sample
     assert {platform_of(line['platform'], '') for line in lines} == {'ios', 'android', 'web', 'other'}
 
 
-def test_renaming_brings_the_names_of_other_apps_together(samples: list[Sample]) -> None:
+def test_renaming_gives_the_fields_of_all_apps_the_same_names(samples: list[Sample]) -> None:
     documents = [document for sample in samples if sample.data != EXAMPLE
                  for document in split_record(sample.data).documents]
     names = collections.Counter(name for document in documents for name in document)
@@ -70,7 +70,7 @@ def test_renaming_brings_the_names_of_other_apps_together(samples: list[Sample])
 
 
 @pytest.mark.parametrize('events', [0, 1, 2, 7])
-def test_as_many_events_are_made_as_were_asked_for(events: int) -> None:
+def test_the_number_of_events_is_as_requested(events: int) -> None:
     ids = [name for sample in sample_records(events, NOW_MS) for name in sample.ids if name]
 
     assert len(ids) == events and json.dumps(ids).isascii()

@@ -35,7 +35,7 @@ def test_the_tree_has_a_row_for_each_folder_and_one_for_the_platforms_of_an_hour
         ['manifests/,', 'resume.json', '1', 'flush', 'windows']]
 
 
-def test_a_long_text_is_cut_into_rows_beside_its_label_and_loses_nothing() -> None:
+def test_a_long_text_is_cut_into_rows_and_loses_nothing() -> None:
     text = 'x' * 200 + 'y'
 
     rows = list(show.labelled('after', f'{text}\nnext'))
@@ -57,8 +57,8 @@ def test_an_error_line_is_decoded() -> None:
     (Row('records', 3, 2, 3, False), ['records', '3', '2', '3', 'DIFFERENT']),
     (Row('objects', None, 2, 2, True), ['objects', '2', '2', 'equal']),
 ])
-def test_accounts_say_whether_they_hold(row: Row, line: list[str]) -> None:
-    head, body = show.accounting([row])
+def test_counts_say_whether_they_agree(row: Row, line: list[str]) -> None:
+    head, body = show.counts([row])
 
     assert (head.split(), body.split()) == (['put', 'in', 'manifests', 'in', 'objects'], line)
 
@@ -68,7 +68,7 @@ def test_a_table_is_aligned() -> None:
         'a       bb', 'ccc      1', 'd    1,000']
 
 
-def test_a_section_is_set_off_over_the_whole_width() -> None:
-    (line,) = show.section('Accounts')
+def test_a_section_heading_has_the_whole_width() -> None:
+    (line,) = show.section('Counts')
 
-    assert line == '-- Accounts ' + '-' * (show.WIDTH - 12)
+    assert line == '-- Counts ' + '-' * (show.WIDTH - 10)

@@ -27,15 +27,15 @@ def test_every_option_says_its_default_or_that_it_is_required() -> None:
     assert silent == ['help', 's3_disable_ssl', *(name[2:] for name in CREDENTIALS)]
 
 
-def test_the_help_names_its_groups_shows_two_examples_and_where_the_rest_goes() -> None:
+def test_the_help_names_its_groups_shows_two_examples_and_says_what_becomes_of_other_options() -> None:
     text = argument_parser().format_help()
 
     assert re.findall('^([a-zA-Z][a-zA-Z ]*):$', text, re.MULTILINE) == [
         'options', 'what to read', 'where to write', 'when a buffer becomes an object', 'names and partitions',
         'safety', 'AWS', 'runner', 'examples']
     assert text.count('  python -m pipeline --stream') == 2
-    assert text.endswith('All other options of Apache Beam and of the runner pass through to them, checked by name '
-                         'and type.\n')
+    assert text.endswith('All other options of Apache Beam and of the runner are passed on to them. Their names and '
+                         'types are checked.\n')
 
 
 def test_the_help_names_no_credential() -> None:
@@ -44,7 +44,7 @@ def test_the_help_names_no_credential() -> None:
 
 @pytest.mark.parametrize('name', CREDENTIALS)
 @pytest.mark.parametrize('form', ['{} SECRET', '{}=SECRET', '{}', '{}='])
-def test_a_credential_is_refused_and_not_said_again(
+def test_a_credential_is_refused_and_not_repeated(
         name: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         argument_parser().parse_known_args(form.format(name).split())

@@ -26,7 +26,7 @@ ON_DATAFLOW = ('--project p --region r --temp_location=gs://b/t --staging_locati
     (ON_FLINK, 'FlinkRunner'), (ON_DATAFLOW, 'DataflowRunner'),
     ('--update_compatibility_version 2.76.0 --sdk_harness_log_level_overrides={"a":"DEBUG"}'.replace('"', '\\"'),
      'DataflowRunner')])
-def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
+def test_options_of_beam_and_the_runner_are_accepted(line: str, runner: str) -> None:
     check_beam_options(shlex.split(line), runner, OURS)
 
 
@@ -35,7 +35,7 @@ def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
     ('--parallelism', 'FlinkRunner', '--parallelism: must be followed by a value'),
     ('--checkpointing_interval 5s', 'FlinkRunner', "--checkpointing_interval: invalid int value: '5s'"),
     ('--streaming=true', 'DirectRunner', "--streaming: got 'true', takes no value"),
-    ('--streaming true', 'DirectRunner', "'true': belongs to no option"),
+    ('--streaming true', 'DirectRunner', "'true': is not an option, nor the value of one"),
     ('--finish_bundle_before_checkpointing=false', 'FlinkRunner',
      "--finish_bundle_before_checkpointing: got 'false', takes no value"),
     ('--checkpointing_interval 5', 'DirectRunner',
@@ -47,12 +47,12 @@ def test_options_of_beam_and_the_runner_pass(line: str, runner: str) -> None:
     ('--s3_session_tokem a', 'DirectRunner', '--s3_session_tokem: no such option'),
     ("'--qqqqqq a'", 'DirectRunner', '--qqqqqq: no such option'),
     ('-x', 'DirectRunner', '-x: no such option'),
-    ('-5', 'DirectRunner', "'-5': belongs to no option"),
-    ('-- x', 'DirectRunner', "'--': belongs to no option"),
+    ('-5', 'DirectRunner', "'-5': is not an option, nor the value of one"),
+    ('-- x', 'DirectRunner', "'--': is not an option, nor the value of one"),
     ('--transform_name_mapping x', 'DirectRunner', "--transform_name_mapping: invalid loads value: 'x'"),
     ('--gcs_custom_audit_entries x', 'DirectRunner',
      "Beam's own options: Expecting value: line 1 column 1 (char 0)")])
-def test_what_neither_knows_is_refused(line: str, runner: str, answer: str) -> None:
+def test_unknown_options_and_wrong_values_are_refused(line: str, runner: str, answer: str) -> None:
     with pytest.raises(OptionRefused) as refused:
         check_beam_options(shlex.split(line), runner, OURS)
 
@@ -73,7 +73,7 @@ def test_each_option_of_the_flink_job_server_is_listed_once() -> None:
     assert len(FLINK) == len(FLINK_FLAGS) + len(FLINK_NUMBERS) + len(FLINK_TEXTS)
 
 
-def test_every_option_of_the_flink_job_server_passes() -> None:
+def test_every_option_of_the_flink_job_server_is_accepted() -> None:
     texts = {'checkpointing_mode': 'EXACTLY_ONCE'}
     line = [*(f'--{name}' for name in FLINK_FLAGS), *(f'--{name}=1' for name in FLINK_NUMBERS),
             *(f'--{name}={texts.get(name, "x")}' for name in FLINK_TEXTS)]

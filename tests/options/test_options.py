@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import pickle
@@ -10,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from pipeline.options.options import Options, Stream, parse_options
+from pipeline.errors import OptionRefused
+from pipeline.options.options import Options, Stream, check_together, parse_options
 from transforms import CONVENTION, EVENT_VALUE, JsonFields, Rules
 
 BASE = ['--stream', 'events', '--output', '/lake']
 TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'
 BUCKET = 's3://bucket/prefix with a bucket name by S3\'s rules (3 to 63 of a-z, 0-9, "-" and ".", no reserved form)'
 PREFIX = 's3://bucket/prefix without empty parts, ".", "..", "?", "#", "\\" and outer spaces'
-SCHEME = 's3://bucket/prefix or a folder; no other scheme is known'
+SCHEME = 's3://bucket/prefix or a folder; there are no other schemes'
 URL = 'http(s)://host or http(s)://host:port'
-LOCAL = ('https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would travel unencrypted, and '
-         'no option allows more. Of a container, publish the port here or share the network (network_mode), and give '
-         'http://localhost:PORT; or put https before it')
+LOCAL = ('https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 and [::1]. If the '
+         'endpoint is in a container, publish its port here or share its network (network_mode), and give '
+         'http://localhost:PORT; or put an https proxy before it')
 KEY = 'arn:aws:kms:eu-west-1:123456789012:alias/lake'
 NAME = ('[LABEL=]NAME, a name of 1 to 128 of a-z, A-Z, 0-9, "_", "." and "-", '
         'or [LABEL=]arn:aws:kinesis:REGION:ACCOUNT:stream/NAME')
@@ -29,12 +31,12 @@ LABEL = 'LABEL=STREAM with a label of 1 to 32 of a-z, 0-9, "_" and "-"'
 FIELD = 'the name of a field, 1 to 1024 characters without outer spaces'
 INTERVAL = 'a whole number of seconds that divides 3600, such as 60, 300 or 900'
 RUNNER = 'DirectRunner, PrismRunner, FlinkRunner, DataflowRunner or FnApiRunner'
-ONCE = 'there once: shards are told apart by the name of their stream'
-CHAIN = ("not taken, since a command line is seen by others: leave credentials to the AWS SDK's default chain "
+ONCE = 'given once: shards are told apart by the name of their stream'
+CHAIN = ("not allowed, because other users can see a command line: leave credentials to the AWS SDK's default chain "
          '(environment, profile or role)')
 A, B = 'arn:aws:kinesis:eu-west-1:123456789012:stream/', 'arn:aws:kinesis:us-east-1:123456789012:stream/'
 
-#: Value by value: what follows BASE, and what is said of it: `--option: got <the value>, must be <this>`.
+#: What follows BASE, and what the error says is allowed: `--option: got <the value>, must be <this>`.
 WRONG_VALUES = {
     '--flush_interval_s 7': INTERVAL,
     '--flush_interval_s 0': INTERVAL,
@@ -112,10 +114,10 @@ WRONG_VALUES = {
     '--s3_kms_key_id "a key"': 'an ID, ARN or alias of a KMS key',
     '--aws_region "eu west"': 'a region such as eu-west-1',
 }
-#: The others, by the whole line that answers what follows BASE.
+#: Other errors: what follows BASE, and the whole line of the answer.
 WRONG_LINES = {
-    '--output /etc/passwd': "--output: got '/etc/passwd', must be a folder, but '/etc/passwd' is none",
-    '--output /etc/passwd/lake': "--output: got '/etc/passwd/lake', must be a folder, but '/etc/passwd' is none",
+    '--output /etc/passwd': "--output: got '/etc/passwd', must be a folder, but '/etc/passwd' is not one",
+    '--output /etc/passwd/lake': "--output: got '/etc/passwd/lake', must be a folder, but '/etc/passwd' is not one",
     '--output s3://KEY:SECRET@bucket/x': f"--output: got 's3://***@bucket/x', must be {BUCKET}",
     '--s3_endpoint_url https://me:SECRET@host': f"--s3_endpoint_url: got 'https://***@host', must be {URL}",
     '--output': '--output: must be followed by a value',
@@ -123,44 +125,44 @@ WRONG_LINES = {
     '--stream events': f"--stream: got 'events' 2 times, must be {ONCE}",
     f'--stream ios={A}events': f"--stream: got 'events' 2 times, must be {ONCE}",
     f'--stream {A}a --stream {B}a': f"--stream: got 'a' 2 times, must be {ONCE}",
-    f'--stream {A}a --stream {B}b': '--stream: got ARNs in eu-west-1 and us-east-1, must be in one region: '
-                                    'one job reads one',
+    f'--stream {A}a --stream {B}b': '--stream: got ARNs in eu-west-1 and us-east-1, must be in one region',
     f'--stream {A}a --aws_region us-east-1': "--aws_region: got 'us-east-1', must be eu-west-1 as in the ARN of "
                                              '--stream',
     '--start 2026-02-01 --stop 2026-02-01': '--start: got 2026-02-01T00:00:00Z, must be before --stop, '
                                             '2026-02-01T00:00:00Z (both aligned down to a window)',
     '--start 2026-02-01T00:01 --stop 2026-02-01T00:04': '--start: got 2026-02-01T00:00:00Z, must be before --stop, '
                                                         '2026-02-01T00:00:00Z (both aligned down to a window)',
-    '--start latest --stop now': "--stop: got 'now', must be absent or a later time with --start latest, which begins "
-                                 'now: nothing to read',
+    '--start latest --stop now': "--stop: got 'now', must be absent or a later time with --start latest: both are "
+                                 'now, nothing would be read',
     '--start earliest --stop now --new_layout': "--new_layout: must go with --start resume, got 'earliest': only a "
                                                 'resumed run has a layout before it',
     '--start 2026-02-01 --stop now --new_layout': '--new_layout: must go with --start resume, got '
                                                   '2026-02-01T00:00:00Z: only a resumed run has a layout before it',
-    '--start earliest --start_over --new_layout': '--new_layout: must not be given with --start_over, which begins '
-                                                  'with the new layout at once',
+    '--start earliest --start_over --new_layout': '--new_layout: must not be given with --start_over, which uses '
+                                                  'the new layout from the start',
     '--start_over': '--start_over: must go with --start earliest, latest or a time, got none',
     '--start resume --start_over': "--start_over: must go with --start earliest, latest or a time, got 'resume'",
     '--no_backup --backup_output /b': '--no_backup: must not be given with --backup_output',
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
-    '--s3_disable_ssl': '--s3_disable_ssl: must not be given: an --s3_endpoint_url that begins with http:// says it',
+    '--s3_disable_ssl': '--s3_disable_ssl: must not be given: use an --s3_endpoint_url that begins with http:// '
+                        'instead',
     f'--output s3://lake --s3_kms_key_id {KEY}': '--s3_kms_key_id: must go with --s3_sse aws:kms, got none',
     f'--output s3://lake --s3_sse AES256 --s3_kms_key_id {KEY}':
         '--s3_kms_key_id: must go with --s3_sse aws:kms, got AES256',
     '--s3_sse AES256': '--s3_sse: must go with an output on S3, s3://bucket/prefix: the files of a folder are not '
                        'encrypted',
-    '--platform_field Platform': "--platform_field: got 'Platform', must be a name that a field can have after "
-                                 "renaming, such as 'platform'",
-    '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, whose workers\' folders are '
-                               'lost with them, and so must --errors_output and --backup_output',
+    '--platform_field Platform': "--platform_field: got 'Platform', must be a name that renaming can give a field, "
+                                 "such as 'platform'",
+    '--runner DataflowRunner': '--output: must be s3://bucket/prefix on DataflowRunner, and so must --errors_output '
+                               'and --backup_output: the folders of a worker are lost when it ends',
     '--s3_access_key_id SECRET': f'--s3_access_key_id: {CHAIN}',
     '--s3_secret_access_key=SECRET': f'--s3_secret_access_key: {CHAIN}',
     '--s3_session_token': f'--s3_session_token: {CHAIN}',
     '--flush-interval-s 60': '--flush-interval-s: no such option, did you mean --flush_interval_s?',
     '--strem more': '--strem: no such option, did you mean --stream?',
     '--compres none': '--compres: no such option, did you mean --compression?',
-    'stray': "'stray': belongs to no option",
+    'stray': "'stray': is not an option, nor the value of one",
     '--rename /no/such/file': "--rename: got '/no/such/file', must be none or a JSON or YAML file of old to new names: "
                               'No such file or directory',
 }
@@ -179,7 +181,7 @@ def options(line: str = '') -> Options:
 
 
 @pytest.mark.parametrize(('line', 'allowed'), WRONG_VALUES.items())
-def test_a_wrong_value_is_answered_by_option_value_and_what_is_allowed(
+def test_the_error_for_a_wrong_value_has_option_value_and_what_is_allowed(
         line: str, allowed: str, capsys: pytest.CaptureFixture[str]) -> None:
     option, value = shlex.split(line)
 
@@ -189,7 +191,7 @@ def test_a_wrong_value_is_answered_by_option_value_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(('line', 'answer'), WRONG_LINES.items())
-def test_a_wrong_command_line_is_answered_by_one_line(
+def test_a_wrong_command_line_is_answered_with_one_line(
         line: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert refusal([*BASE, *shlex.split(line)], capsys) == f'pipeline: error: {answer}; see --help\n'
 
@@ -200,7 +202,7 @@ def test_stream_and_output_are_required(line: str, missing: str, capsys: pytest.
     assert refusal(shlex.split(line), capsys) == f'pipeline: error: {missing}: must be given; see --help\n'
 
 
-def test_a_secret_under_a_misspelt_name_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_under_a_misspelt_name_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     for args in (['--s3_secret_key', 'SECRET'], ['--s3_secret_key=SECRET'], ['--s3_secret_access_key SECRET']):
         assert 'SECRET' not in refusal([*BASE, *args], capsys)
 
@@ -261,13 +263,13 @@ def test_s3_options_of_beam_are_taken_and_passed_on() -> None:
                              '--s3_region_name=eu-west-1', f'--s3_verify={__file__}')
 
 
-def test_lengths_come_in_the_units_of_the_reader() -> None:
+def test_lengths_are_also_in_milliseconds_and_bytes() -> None:
     got = options('--flush_interval_s 60 --flush_size_mb 2 --slack_s 3')
 
     assert (got.flush_ms, got.flush_bytes, got.slack_ms) == (60_000, 2_097_152, 3_000)
 
 
-def test_options_are_frozen_and_travel() -> None:
+def test_options_are_frozen_and_can_be_pickled() -> None:
     got = options()
 
     assert pickle.loads(pickle.dumps(got)) == got
@@ -288,7 +290,7 @@ def test_help_and_a_wrong_option_of_ours_are_answered_without_beam(line: str, co
     assert (done.returncode, done.stderr.count('\n')) == (code, code // 2)
 
 
-def test_importing_beam_adds_no_line() -> None:
+def test_importing_beam_prints_nothing() -> None:
     script = 'import sys\nfrom pipeline.options.options import parse_options\nparse_options(sys.argv[1:])\n'
 
     done = subprocess.run([sys.executable, '-c', script, *BASE, '--bogus'], capture_output=True, text=True, timeout=60,
@@ -296,3 +298,39 @@ def test_importing_beam_adds_no_line() -> None:
 
     assert (done.returncode, done.stdout, done.stderr) == (
         2, '', 'pipeline: error: --bogus: no such option; see --help\n')
+
+
+#: Options that go together; each case below replaces some of them.
+COMPATIBLE: dict[str, object] = {
+    'start': None, 'start_over': False, 'stop': None, 'new_layout': False, 'no_backup': False, 'backup_output': None,
+    'output': '/lake', 'errors_output': None, 'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False,
+    's3_sse': None, 's3_kms_key_id': None}
+
+
+@pytest.mark.parametrize('values', [
+    {}, {'start': 0, 'stop': 300_000}, {'start': 'latest', 'stop': 300_000}, {'start': 'earliest', 'stop': 'now'},
+    {'start': 0, 'stop': 'now'}, {'new_layout': True}, {'new_layout': True, 'start': 'resume'},
+    {'new_layout': True, 'start': 'latest'}, {'start_over': True, 'start': 'earliest'},
+    {'start_over': True, 'start': 0, 'stop': 'now'},
+    {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'}, {'readers': 1, 'runner': 'PrismRunner'},
+    {'no_backup': True}, {'backup_output': '/b'}, {'backup_output': '/lake'}, {'errors_output': '/lake/events-errors'},
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'},
+    {'s3_sse': 'AES256', 'output': 's3://lake'}, {'s3_sse': 'aws:kms', 'errors_output': 's3://lake'},
+    {'s3_sse': 'aws:kms', 's3_kms_key_id': 'alias/x', 'output': 's3://lake'}])
+def test_compatible_options_are_taken_together(values: dict[str, object]) -> None:
+    check_together(argparse.Namespace(**{**COMPATIBLE, **values}))
+
+
+@pytest.mark.parametrize('values', [
+    {'start': 300_000, 'stop': 300_000}, {'start': 300_000, 'stop': 0}, {'start': 'latest', 'stop': 'now'},
+    {'new_layout': True, 'start': 'earliest', 'stop': 'now'}, {'new_layout': True, 'start': 0, 'stop': 'now'},
+    {'new_layout': True, 'start': 0, 'start_over': True}, {'start_over': True},
+    {'start_over': True, 'start': 'resume'}, {'readers': 2, 'runner': 'PrismRunner'},
+    {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}, {'runner': 'DataflowRunner'},
+    {'errors_output': '/lake/events'}, {'backup_output': '/lake/manifests/b'},
+    {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'},
+    {'s3_kms_key_id': 'x', 'output': 's3://lake'}, {'s3_sse': 'AES256', 's3_kms_key_id': 'x', 'output': 's3://lake'},
+    {'s3_sse': 'aws:kms'}])
+def test_contradictory_options_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(OptionRefused):
+        check_together(argparse.Namespace(**{**COMPATIBLE, **values}))

@@ -28,8 +28,8 @@ def test_a_mapping_is_json_or_yaml(text: str, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(('data', 'reason'), [
-    (b'{"a": "b", "a": "c"}', "'a' is there twice"),
-    (b'a: b\nc: d\na: e\n', "'a' is there twice"),
+    (b'{"a": "b", "a": "c"}', "'a' occurs twice"),
+    (b'a: b\nc: d\na: e\n', "'a' occurs twice"),
     (b'', 'it holds no mapping'),
     (b'[]', 'it holds no mapping'),
     (b'"a"', 'it holds no mapping'),
@@ -69,12 +69,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: pathlib.Path) -> None:
             read_rename(str(path))
 
 
-def test_none_leaves_names_alone_and_nothing_is_the_convention() -> None:
+def test_none_keeps_all_names_and_the_default_is_the_convention() -> None:
     assert rules_of(read_rename('none')) == Rules(convention=False)
     assert rules_of(CONVENTION_ONLY) is CONVENTION
 
 
-def test_two_olds_to_one_new_are_refused_by_option_and_file() -> None:
+def test_two_fields_renamed_to_one_name_are_refused() -> None:
     with pytest.raises(OptionRefused) as refused:
         rules_of(RenameFile('names.json', {'a': 'x', 'b': 'x'}))
 

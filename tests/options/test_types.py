@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import OptionRefused
 from pipeline.options.types import (
     DAY_MS,
+    Stream,
+    check_streams,
     flush_interval,
     iso_ms,
     one_of,
     plain,
+    read_stream,
     shown,
     start_time,
     stop_time,
@@ -19,13 +23,15 @@ from pipeline.options.types import (
 )
 
 TEN_FIFTEEN = 1_795_428_900_000
+ARN = 'arn:aws:kinesis:eu-west-1:123456789012:stream/app.events_1-x'
+CHINA = 'arn:aws-cn:kinesis:cn-north-1:123456789012:stream/app'
 
 
 @pytest.mark.parametrize('text', [
     '2026-11-23T10:15:00Z', '2026-11-23 10:15', '2026-11-23T10:15', '2026-11-23T10:15:00.000',
     '2026-11-23T12:15:00+02:00', '2026-11-23T05:15-0500', '2026-11-23T15:45:00+05:30', '2026-11-23T11:15+01',
     '2026-11-23T10:15:00,000000Z'])
-def test_one_moment_in_all_its_spellings(text: str) -> None:
+def test_every_spelling_of_one_time(text: str) -> None:
     assert iso_ms(text) == TEN_FIFTEEN
 
 
@@ -58,7 +64,7 @@ def test_start_may_be_up_to_a_day_ahead_of_the_local_clock(monkeypatch: pytest.M
     assert str(refused.value) == "got '2026-11-23T10:15:01Z', must be a time that is not in the future"
 
 
-def test_stop_may_lie_in_the_future() -> None:
+def test_stop_may_be_in_the_future() -> None:
     assert (stop_time('2999-12-31T23:59:59Z'), stop_time('now')) == (32_503_679_999_000, 'now')
 
 
@@ -80,7 +86,7 @@ def test_numbers_are_plain_decimal_digits(text: str) -> None:
         whole_number(0)(text)
 
 
-def test_words_are_taken_as_written() -> None:
+def test_words_are_accepted_only_as_they_are_written() -> None:
     assert one_of('gzip', 'none')('none') == 'none'
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         one_of('a', 'b', 'c')('A')
@@ -98,5 +104,43 @@ def test_a_value_is_shown_on_one_short_line_without_a_password(value: str, expec
     ('argument --label/--labels: expected one argument', '--label: must be followed by a value'),
     ("argument --streaming: ignored explicit argument 'x'", "--streaming: got 'x', takes no value"),
     ('two\n  lines', 'two lines')])
-def test_the_words_of_argparse_become_ours(message: str, expected: str) -> None:
+def test_messages_of_argparse_are_reworded(message: str, expected: str) -> None:
     assert plain(message) == expected
+
+
+@pytest.mark.parametrize(('text', 'stream'), [
+    ('events', Stream('events')),
+    ('ios=events', Stream('events', None, 'ios')),
+    (ARN, Stream('app.events_1-x', ARN, '')),
+    (f'roku_tv-1={ARN}', Stream('app.events_1-x', ARN, 'roku_tv-1')),
+    (CHINA, Stream('app', CHINA)),
+    (f'{"l" * 32}={"N" * 128}', Stream('N' * 128, None, 'l' * 32))])
+def test_a_stream_is_a_name_or_an_arn_with_or_without_label(text: str, stream: Stream) -> None:
+    assert read_stream(text) == stream
+
+
+@pytest.mark.parametrize('text', [
+    '', '=', '=events', 'ios=', 'iOS=events', 'a=b=events', f'{"l" * 33}=events', 'N' * 129, 'events\n', 'é',
+    ARN + '/consumer/x:1', ARN.replace('kinesis', 'firehose'), ARN.replace('123456789012', '1'), 'arn:aws:kinesis'])
+def test_what_is_neither_a_name_nor_an_arn_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        read_stream(text)
+    assert str(refused.value).startswith(f'got {text!r}, must be ')
+
+
+def test_the_region_is_that_of_the_arns() -> None:
+    assert check_streams([read_stream(ARN), Stream('b')], None) == 'eu-west-1'
+    assert check_streams([read_stream(ARN)], 'eu-west-1') == 'eu-west-1'
+    assert check_streams([Stream('b')], 'us-east-1') == 'us-east-1'
+    assert check_streams([], None) is None
+
+
+def test_streams_with_one_label_are_fine_and_with_one_name_are_not() -> None:
+    assert check_streams([Stream('a', None, 'ios'), Stream('b', None, 'ios')], None) is None
+    with pytest.raises(OptionRefused):
+        check_streams([Stream('a', None, 'ios'), Stream('a', None, 'android')], None)
+
+
+def test_streams_of_two_regions_are_refused() -> None:
+    with pytest.raises(OptionRefused):
+        check_streams([read_stream(ARN), read_stream(CHINA)], None)

@@ -21,7 +21,7 @@ def refusal(read: object, text: str) -> str:
     ('s3://abc', 's3://abc'), (f's3://{"b" * 63}/x', f's3://{"b" * 63}/x'),
     ('s3://point-abc-s3alias/x', 's3://point-abc-s3alias/x'), (f's3://bucket/{"p" * 800}', f's3://bucket/{"p" * 800}'),
     ('/lake', '/lake'), ('/lake/', '/lake'), ('/a/../lake/.', '/lake'), ('//lake//x', '/lake/x'), ('/', '/')])
-def test_a_place_loses_its_closing_slash_and_no_more(text: str, uri: str) -> None:
+def test_an_output_loses_only_its_closing_slash(text: str, uri: str) -> None:
     assert output_uri(text) == uri
 
 
@@ -40,9 +40,9 @@ def test_a_file_or_a_folder_below_one_is_refused(tmp_path: pathlib.Path) -> None
     dangling = tmp_path / 'link'
     dangling.symlink_to('nowhere')
 
-    assert refusal(output_uri, str(file)) == f"got '{file}', must be a folder, but '{file}' is none"
-    assert refusal(output_uri, f'{file}/a/b') == f"got '{file}/a/b', must be a folder, but '{file}' is none"
-    assert refusal(output_uri, str(dangling)) == f"got '{dangling}', must be a folder, but '{dangling}' is none"
+    assert refusal(output_uri, str(file)) == f"got '{file}', must be a folder, but '{file}' is not one"
+    assert refusal(output_uri, f'{file}/a/b') == f"got '{file}/a/b', must be a folder, but '{file}' is not one"
+    assert refusal(output_uri, str(dangling)) == f"got '{dangling}', must be a folder, but '{dangling}' is not one"
     assert not os.path.lexists(tmp_path / 'new') and output_uri(f'{tmp_path}/new/x') == f'{tmp_path}/new/x'
 
 
@@ -51,7 +51,7 @@ def test_a_file_or_a_folder_below_one_is_refused(tmp_path: pathlib.Path) -> None
     's3://amzn-s3-demo-bucket', 's3://bücket', 's3://bucket?x', 's3://bucket#x', 's3://1.2.3.4', 's3://bucket/ a',
     's3://bucket/a ', 's3://bucket/a\\b', 's3://bucket/a\nb', '/lake\x00', '/lake\udc80', '  ', 'S3A://bucket',
     'hdfs://host/x', f's3://bucket/{"p" * 801}', f's3://bucket/{"ü" * 401}'])
-def test_what_s3_or_the_job_cannot_take_is_refused(text: str) -> None:
+def test_outputs_that_s3_or_the_job_cannot_use_are_refused(text: str) -> None:
     assert refusal(output_uri, text).startswith('got ')
 
 
@@ -68,9 +68,9 @@ def test_endpoints(text: str, url: str) -> None:
     'http://localstack:4566', 'http://0.0.0.0', 'http://127.1', 'http://127.0.0.1.example.com', 'http://[::2]'])
 def test_plain_http_never_leaves_this_machine_and_the_line_says_why_and_what_to_do(text: str) -> None:
     assert refusal(endpoint_url, text) == (
-        f"got '{text}', must be https: plain http is for localhost, 127.0.0.0/8 and [::1] only, since events would "
-        'travel unencrypted, and no option allows more. Of a container, publish the port here or share the network '
-        '(network_mode), and give http://localhost:PORT; or put https before it')
+        f"got '{text}', must be https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 "
+        'and [::1]. If the endpoint is in a container, publish its port here or share its network (network_mode), and '
+        'give http://localhost:PORT; or put an https proxy before it')
 
 
 @pytest.mark.parametrize('text', [

@@ -53,4 +53,4 @@ def test_errors_and_backup_may_share_a_place_or_lie_in_the_output(tmp_path: path
     (tmp_path / 'lake/resume.json').touch()
     check_outputs(options(tmp_path, errors='lake', backup='moved'))
 
-    assert options(tmp_path, errors='lake', backup='moved').moved == {'backup': f'{tmp_path}/moved'}
+    assert options(tmp_path, errors='lake', backup='moved').separate_outputs == {'backup': f'{tmp_path}/moved'}

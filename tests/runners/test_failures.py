@@ -8,7 +8,7 @@ from pipeline.runners.failures import reason_of
 
 
 @pytest.mark.parametrize('kind', [ReadError, StoreError, ManifestError, OverlapError])
-def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(kind: type[Exception]) -> None:
+def test_the_reason_of_an_error_is_its_message_without_beams_step(kind: type[Exception]) -> None:
     name = f'{kind.__module__}.{kind.__name__}'
     trace = f'Traceback (most recent call last):\n  File "x.py"\n{name}: first\n\nduring:\n{name}: no such bucket'
 
@@ -18,7 +18,7 @@ def test_an_error_that_an_operator_can_mend_is_its_message_without_beams_step(ki
     assert reason_of(RuntimeError(f'Pipeline job-1 failed in state FAILED: bundle failed:{trace}')) == 'no such bucket'
 
 
-def test_any_error_of_the_aws_sdk_is_told_in_a_line() -> None:
+def test_an_error_of_the_aws_sdk_has_a_reason() -> None:
     text = 'Traceback\nbotocore.exceptions.NoCredentialsError: Unable to locate credentials [while running \'Put\']'
 
     assert reason_of(RuntimeError(text)) == 'Unable to locate credentials'
@@ -26,10 +26,10 @@ def test_any_error_of_the_aws_sdk_is_told_in_a_line() -> None:
 
 @pytest.mark.parametrize('error', [
     RuntimeError('Traceback\nKeyError: 3'), RuntimeError(''), KeyError('pipeline.errors.StoreError: no'), TypeError()])
-def test_a_bug_has_no_such_line(error: Exception) -> None:
+def test_a_bug_has_no_reason(error: Exception) -> None:
     assert reason_of(error) is None
 
 
-def test_a_runner_that_is_gone_is_told_in_a_line() -> None:
+def test_a_lost_runner_is_a_reason() -> None:
     assert reason_of(grpc.RpcError()) == (
         'the runner does not answer any more; what is committed stays, go on with --start=resume')

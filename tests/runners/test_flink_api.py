@@ -21,7 +21,7 @@ def test_the_job_of_a_name_is_found_unless_it_has_ended() -> None:
         assert FlinkMaster(rest.url).find(NAME) is None
 
 
-def test_how_a_job_does_is_its_state_its_tasks_and_its_restarts() -> None:
+def test_a_job_state_has_tasks_and_restarts() -> None:
     with serving(FlinkRest(RUNNING=1, SCHEDULED=3, FINISHED=0)) as rest:
         assert FlinkMaster(rest.url).state(JOB) == JobState(JOB, 'RUNNING', 2, 5, 0)
         rest.restart(3, JAVA)
@@ -45,14 +45,14 @@ def test_a_counter_of_the_readers_shows_that_one_was_called() -> None:
 @pytest.mark.parametrize(('settings', 'has'), [
     ({'state.checkpoints.dir': 's3://a/b'}, True), ({'execution.checkpointing.dir': 's3://a/b'}, True),
     ({'state.checkpoints.dir': ''}, False), ({'state.savepoints.dir': 's3://a/b'}, False)])
-def test_a_cluster_has_storage_where_it_names_a_place_for_checkpoints(settings: dict[str, str], has: bool) -> None:
+def test_a_cluster_has_storage_if_it_names_a_place_for_checkpoints(settings: dict[str, str], has: bool) -> None:
     with serving(FlinkRest()) as rest:
         rest['/jobmanager/config'] = [{'key': key, 'value': value} for key, value in settings.items()]
 
         assert FlinkMaster(rest.url).has_storage() is has
 
 
-def test_whatever_is_not_flink_is_an_error_that_names_the_option() -> None:
+def test_a_server_that_is_not_flink_is_an_error_that_names_the_option() -> None:
     with serving(FlinkRest()) as rest:
         url = rest.url
         del rest['/jobs/overview']

@@ -11,7 +11,7 @@ from tests.flink_rest import JOB, NAME, PATH, FlinkRest, serving
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that stands still until it is set."""
 
     now = 0.0
 
@@ -20,24 +20,24 @@ class Clock:
 
 
 def seen(rest: FlinkRest, clock: Clock, *moments: float) -> FlinkWatch:
-    """Let a watch look at these moments, in seconds."""
+    """Let a watch look at these times, in seconds."""
     watch = FlinkWatch(FlinkMaster(rest.url), NAME, clock)
     for clock.now in moments:
         watch.look()
     return watch
 
 
-def test_a_job_whose_readers_are_never_called_is_warned_of_within_a_minute_and_every_minute(
+def test_a_warning_comes_within_a_minute_and_every_minute_if_no_reader_is_called(
         caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest()) as rest:
         seen(rest, Clock(), 100, 149, 150, 155, 209, 210)
 
     text = (f'all tasks of job {JOB} run, so its workers do not answer (see --environment_config), or its start was '
-            'lost: end this, and start again')
+            'lost: stop this run, and start it again')
     assert caplog.messages == [f'no reader was called in 50 s: {text}', f'no reader was called in 110 s: {text}']
 
 
-def test_a_job_without_slots_is_said_to_wait_for_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_warning_for_a_job_without_slots_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest(SCHEDULED=3)) as rest:
         rest[PATH]['state'] = 'RESTARTING'
         rest.restart(0, 'java.lang.Exception: NoResourceAvailableException: no slots')
@@ -48,7 +48,7 @@ def test_a_job_without_slots_is_said_to_wait_for_them(caplog: pytest.LogCaptureF
         'slot for each of --parallelism. java.lang.Exception: NoResourceAvailableException: no slots']
 
 
-def test_a_job_that_never_comes_to_the_cluster_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_never_reaches_the_cluster_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest()) as rest:
         rest['/jobs/overview'] = {'jobs': []}
         seen(rest, Clock(), 0, 50)
@@ -56,7 +56,7 @@ def test_a_job_that_never_comes_to_the_cluster_is_warned_of(caplog: pytest.LogCa
         assert caplog.messages == [f'no reader was called in 50 s: {rest.url} has no job {NAME} yet']
 
 
-def test_a_job_that_reads_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_reads_is_not_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest()) as rest:
         clock = Clock()
         watch = seen(rest, clock, 0)
@@ -69,7 +69,7 @@ def test_a_job_that_reads_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages == []
 
 
-def test_each_restart_is_told_once_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_restart_is_logged_once_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest()) as rest:
         rest.read()
         watch = seen(rest, Clock(), 0)
@@ -80,11 +80,11 @@ def test_each_restart_is_told_once_with_its_cause(caplog: pytest.LogCaptureFixtu
         watch.look()
 
     assert caplog.messages == [
-        f'restarts of job {JOB} so far: 1, the last one for: java.lang.Exception: TaskManager is gone',
-        f'restarts of job {JOB} so far: 3, the last one for: java.io.IOException: disk full']
+        f'job {JOB} was restarted (1 so far): java.lang.Exception: TaskManager is gone',
+        f'job {JOB} was restarted (3 so far): java.io.IOException: disk full']
 
 
-def test_a_job_whose_readers_ended_for_good_is_cancelled_and_its_error_raised(
+def test_a_job_whose_readers_cannot_continue_is_cancelled_and_their_error_raised(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('pipeline.runners.flink_watch.LOOK_S', 0.01)
     with serving(FlinkRest()) as rest:
@@ -97,7 +97,7 @@ def test_a_job_whose_readers_ended_for_good_is_cancelled_and_its_error_raised(
         assert rest.changes == [f'{PATH}?mode=cancel']
 
 
-def test_a_cluster_that_does_not_answer_is_told_once_until_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cluster_that_does_not_answer_is_logged_once_until_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
     with serving(FlinkRest()) as rest:
         rest.read()
         overview = rest.pop('/jobs/overview')
@@ -107,10 +107,10 @@ def test_a_cluster_that_does_not_answer_is_told_once_until_it_answers_again(capl
         del rest['/jobs/overview']
         watch.look()
 
-    assert [message.rpartition('; ')[2] for message in caplog.messages] == ['the job may go on meanwhile'] * 2
+    assert [message.rpartition('; ')[2] for message in caplog.messages] == ['the job may still be running'] * 2
 
 
-def test_what_is_left_of_a_job_is_cancelled_when_its_submitter_ends() -> None:
+def test_a_job_is_cancelled_when_its_submitter_ends() -> None:
     with serving(FlinkRest()) as rest:
         with pytest.raises(KeyboardInterrupt), watching(FlinkMaster(rest.url), NAME):
             raise KeyboardInterrupt
@@ -118,7 +118,7 @@ def test_what_is_left_of_a_job_is_cancelled_when_its_submitter_ends() -> None:
         assert rest.changes == [f'{PATH}?mode=cancel']
 
 
-def test_a_job_that_has_ended_is_let_be() -> None:
+def test_a_job_that_has_ended_is_not_cancelled() -> None:
     with serving(FlinkRest()) as rest:
         rest['/jobs/overview'] = {'jobs': [{'jid': JOB, 'name': NAME, 'state': 'FINISHED'}]}
         with watching(FlinkMaster(rest.url), NAME):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
     PortableOptions,
     PrismRunnerOptions,
     StandardOptions,
@@ -13,10 +14,10 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
-from pipeline.errors import RunRefused
-from pipeline.runners.flink_options import flink_options
-from pipeline.runners.runners import beam_options, readers_of, runs_here
+from pipeline.errors import FlinkError, RunRefused
+from pipeline.runners.runners import beam_options, check_runner, job_name, readers_of, runs_here, watched
 from tests.command_lines import options_of
+from tests.flink_rest import JOB, PATH, FlinkRest, serving
 
 DATAFLOW = ['--runner', 'DataflowRunner']
 FLINK = ['--runner', 'FlinkRunner', '--flink_master', 'host:8081']
@@ -37,7 +38,7 @@ def refusal(*args: str) -> str:
 def test_only_direct_runner_reads_in_slices(runner: str, here: bool, streaming: bool) -> None:
     options = options_of('--runner', runner)
 
-    assert runs_here(options) == here
+    assert runs_here(options.runner) == here
     assert beam_options(options).view_as(StandardOptions).streaming == streaming
 
 
@@ -52,20 +53,20 @@ def test_prism_is_the_one_beside_this_python(tmp_path: pathlib.Path, monkeypatch
     assert beam('--runner', 'PrismRunner').view_as(PrismRunnerOptions).prism_location == str(tmp_path / 'prism')
 
 
-def test_a_prism_that_was_given_stays(tmp_path: pathlib.Path) -> None:
+def test_a_prism_location_of_the_user_is_kept(tmp_path: pathlib.Path) -> None:
     options = beam('--runner', 'PrismRunner', '--prism_location', '/opt/prism')
 
     assert options.view_as(PrismRunnerOptions).prism_location == '/opt/prism'
 
 
 @pytest.mark.parametrize(('args', 'seconds'), [([], 315_360_000), (['--job_server_timeout=60'], 60)])
-def test_a_run_on_prism_is_not_ended_after_five_minutes_as_beam_does_unless_told(args: list[str], seconds: int) -> None:
+def test_a_run_on_prism_does_not_end_after_five_minutes_unless_told_to(args: list[str], seconds: int) -> None:
     options = beam('--runner', 'PrismRunner', *args)
 
     assert options.view_as(PortableOptions).job_server_timeout == seconds
 
 
-def test_other_options_of_beam_pass_through() -> None:
+def test_other_options_are_passed_on_to_beam() -> None:
     assert beam('--type_check_additional=all').view_as(TypeOptions).type_check_additional == 'all'
     assert beam(*FLINK, '--environment_type=EXTERNAL').view_as(PortableOptions).environment_type == 'EXTERNAL'
 
@@ -73,13 +74,13 @@ def test_other_options_of_beam_pass_through() -> None:
 @pytest.mark.parametrize(('args', 'readers'), [
     ([], 1), (['--readers', '3'], 3), (['--runner', 'PrismRunner'], 1), (FLINK, 4),
     ([*FLINK, '--parallelism', '3'], 12), ([*FLINK, '--parallelism=3', '--readers', '5'], 5)])
-def test_there_are_four_readers_a_worker_unless_told(args: list[str], readers: int) -> None:
+def test_there_are_four_readers_per_worker_by_default(args: list[str], readers: int) -> None:
     options = options_of(*args)
 
     assert readers_of(options, beam_options(options)) == readers
 
 
-def test_dataflow_counts_its_workers() -> None:
+def test_the_readers_on_dataflow_depend_on_its_workers() -> None:
     options = options_of('--runner', 'DataflowRunner')
     built = beam_options(options)
     built.view_as(WorkerOptions).num_workers = 2
@@ -99,18 +100,79 @@ def test_at_least_once_on_dataflow_is_refused() -> None:
     ([], '--direct_num_workers=2'), ([], '--direct_num_workers=0'), ([], '--direct_running_mode=multi_threading'),
     (FLINK, '--parallelism=0'), (FLINK, '--parallelism=-1'), (DATAFLOW, '--num_workers=0'),
     (DATAFLOW, '--max_num_workers=-3'), ([], '--dry_run=True'), (FLINK, '--dry_run=True')])
-def test_what_would_read_nothing_or_commit_nothing_is_refused(args: list[str], wrong: str) -> None:
+def test_options_that_would_read_or_commit_nothing_are_refused(args: list[str], wrong: str) -> None:
     assert refusal(*args, wrong).startswith(f'{wrong.partition("=")[0]}: ')
 
 
-def test_an_option_that_is_given_twice_counts_as_the_runner_takes_it() -> None:
-    assert refusal(*FLINK, '--checkpointing_mode=EXACTLY_ONCE', '--checkpointing_mode=AT_LEAST_ONCE') == (
-        "--checkpointing_mode: got 'AT_LEAST_ONCE', must be EXACTLY_ONCE")
+
+def test_every_runner_except_direct_runner_streams() -> None:
+    streaming = {runner: beam_options(options_of('--runner', runner)).view_as(StandardOptions).streaming
+                 for runner in ('DirectRunner', 'PrismRunner', 'FlinkRunner', 'DataflowRunner')}
+
+    assert streaming == {'DirectRunner': False, 'PrismRunner': True, 'FlinkRunner': True, 'DataflowRunner': True}
 
 
-def test_only_a_run_with_an_end_lets_flink_end_its_sources() -> None:
-    assert '--shutdown_sources_after_idle_ms=1000' in flink_options([], 'resume', 'fail', bounded=True)
-    assert flink_options([], 'resume', 'skip', bounded=False) == [
-        '--checkpointing_interval=30000', '--checkpointing_mode=EXACTLY_ONCE', '--finish_bundle_before_checkpointing']
-    assert refusal(*FLINK, '--shutdown_sources_after_idle_ms', '5') == (
-        '--shutdown_sources_after_idle_ms: must not be given without --stop: it ends checkpoints')
+
+@pytest.mark.parametrize(('output', 'name'), [
+    ('s3://lake/mobile', 'mmp-pipeline-s3-lake-mobile'), ('/tmp/Lake_1/', 'mmp-pipeline-tmp-lake-1'),
+    ('s3://bucket/' + 'long/' * 20, 'mmp-pipeline-s3-bucket-long-long-long-long-long-long-long-long')])
+def test_a_job_is_named_after_its_output_as_dataflow_allows(output: str, name: str) -> None:
+    assert job_name(output) == name
+    assert beam_options(options_of(*FLINK, '--output', output)).view_as(GoogleCloudOptions).job_name == name
+
+
+
+def test_a_job_of_the_same_name_on_the_cluster_is_refused() -> None:
+    with serving(FlinkRest()) as rest:
+        options = options_of(*FLINK, '--flink_master', rest.url, '--output', '/lake')
+        with pytest.raises(RunRefused) as refused:
+            check_runner(options, beam_options(options))
+
+        assert str(refused.value) == (
+            f'--job_name: job {JOB} with the name mmp-pipeline-lake is already running on {rest.url}: cancel it there, '
+            'or give another --job_name')
+
+
+
+def test_a_cluster_without_a_place_for_checkpoints_needs_an_option() -> None:
+    with serving(FlinkRest()) as rest:
+        rest['/jobmanager/config'] = []
+        options = options_of(*FLINK, '--flink_master', rest.url)
+        with pytest.raises(RunRefused) as refused:
+            check_runner(options, beam_options(options))
+        told = options_of(*FLINK, '--flink_master', rest.url, '--state_backend=filesystem',
+                          '--state_backend_storage_path=s3://state/checkpoints')
+        check_runner(told, beam_options(told))
+
+    assert str(refused.value) == (
+        '--state_backend_storage_path: must be given, with --state_backend: the cluster does not set '
+        'execution.checkpointing.dir, and checkpoints in memory are too small for a window and are lost with the '
+        'JobManager')
+
+
+
+def test_a_cluster_that_does_not_answer_is_an_error_before_anything_starts() -> None:
+    options = options_of(*FLINK, '--flink_master', '127.0.0.1:1')
+
+    with pytest.raises(FlinkError, match='^--flink_master: http://127.0.0.1:1 does not answer'):
+        check_runner(options, beam_options(options))
+
+
+
+def test_other_runners_and_a_flink_inside_the_job_server_have_no_cluster_to_ask() -> None:
+    flink = ['--runner', 'FlinkRunner']
+    for args in (['--runner', 'PrismRunner'], flink, [*flink, '--flink_master=[local]']):
+        options = options_of(*args)
+        check_runner(options, beam_options(options))
+        with watched(options.runner, beam_options(options)):
+            pass
+
+
+
+def test_a_job_on_a_cluster_ends_with_the_block_that_watches_it() -> None:
+    with serving(FlinkRest()) as rest:
+        options = options_of(*FLINK, '--flink_master', rest.url, '--output', '/lake')
+        with watched(options.runner, beam_options(options)):
+            pass
+
+        assert rest.changes == [f'{PATH}?mode=cancel']

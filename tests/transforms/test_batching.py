@@ -12,7 +12,7 @@ ORIGIN = Origin('app', 'shardId-0', '49590338271490256608559692538361571095', 3,
 @pytest.mark.parametrize(('value', 'size'), [
     (Record(ORIGIN, b'{"a":1}{', [{'a': 1}], [0], 1, True, [{'b': None}]), 8),
     (Failure(ORIGIN, 'split', 'invalid-json', 'no JSON', b'{"\xff', 1, 7), 3)])
-def test_what_a_stage_gives_survives_its_coder_and_is_sized_by_its_bytes(value: Record | Failure, size: int) -> None:
+def test_elements_survive_the_coder_and_their_size_is_that_of_their_bytes(value: Record | Failure, size: int) -> None:
     coder = beam.coders.registry.get_coder(Record)
 
     assert type(coder) is RecordCoder

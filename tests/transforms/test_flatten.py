@@ -19,12 +19,12 @@ def cases() -> list[Any]:
     return [row for row in rows if not any(tag.startswith('js:') for tag in row['tags'])]
 
 
-def test_the_cases_are_all_there() -> None:
+def test_no_case_is_missing() -> None:
     assert len(cases()) == 119
 
 
 @pytest.mark.parametrize('case', cases(), ids=lambda case: case['name'])
-def test_documents_are_flattened_as_npm_flat_does_but_for_empty_containers(case: dict[str, Any]) -> None:
+def test_documents_are_flattened_as_npm_flat_does_except_for_empty_containers(case: dict[str, Any]) -> None:
     assert list(flatten_event(case['input']).items()) == list(case['expected'].items())
 
 
@@ -37,7 +37,7 @@ def test_documents_are_flattened_as_npm_flat_does_but_for_empty_containers(case:
     ({'a': 0, 'b': '', 'c': None, 'd': False}, {'a': 0, 'b': '', 'c': None, 'd': False}),
     ({'a': 36893488147419103233}, {'a': 36893488147419103233}),
     ({}, {})])
-def test_javascript_s_peculiarities_are_not_followed(event: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_peculiarities_of_javascript_are_not_copied(event: dict[str, Any], expected: dict[str, Any]) -> None:
     assert list(flatten_event(event).items()) == list(expected.items())
 
 
@@ -49,7 +49,7 @@ def test_an_empty_container_becomes_null(event: dict[str, Any], expected: dict[s
     assert list(flatten_event(event).items()) == list(expected.items())
 
 
-def test_of_two_leaves_with_one_name_the_last_wins_in_the_first_s_place() -> None:
+def test_the_last_of_two_leaves_with_one_name_takes_the_place_of_the_first() -> None:
     assert list(flatten_event({'a_b': 1, 'x': 0, 'a': {'b': 2}}).items()) == [('a_b', 2), ('x', 0)]
     assert list(flatten_event({'a': {'b': 2}, 'x': 0, 'a_b': 1}).items()) == [('a_b', 1), ('x', 0)]
 
@@ -68,7 +68,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=3), JSON, max_size=4))
-def test_flattening_is_that_of_the_plain_recursive_definition(event: dict[str, Any]) -> None:
+def test_flattening_equals_its_recursive_definition(event: dict[str, Any]) -> None:
     def leaves(value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, (dict, list)) and value:
             for key, member in value.items() if isinstance(value, dict) else enumerate(value):

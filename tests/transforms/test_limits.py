@@ -54,7 +54,7 @@ def test_a_flattened_key_has_at_most_1024_bytes(event: dict[str, Any], expected:
     assert code(event) == expected
 
 
-def test_messages_say_the_limit_and_nothing_of_the_event() -> None:
+def test_messages_name_the_limit_and_quote_nothing_from_the_event() -> None:
     large = {'a': {'b' * 900: dict.fromkeys(map(str, range(200)))}}
 
     assert outcome(nested(65), Limits(0)) == ('too-deep', 'nested deeper than 64 levels')
@@ -70,7 +70,7 @@ def test_the_members_of_a_container_are_charged_with_their_prefix() -> None:
     assert code(event, 2342) == 'good'
 
 
-def test_the_document_that_passes_the_output_limit_and_all_after_it_are_refused() -> None:
+def test_the_document_that_exceeds_the_output_limit_and_all_after_it_are_refused() -> None:
     large = {'a' * 100: dict.fromkeys(map(str, range(400)))}  # 400 x 105
     limits = Limits(0)  # 65,536
 
@@ -78,7 +78,7 @@ def test_the_document_that_passes_the_output_limit_and_all_after_it_are_refused(
     assert [code for code, _ in (outcome(large, limits), outcome({}, limits))] == ['output-too-large'] * 2
 
 
-def test_a_document_refused_for_another_reason_takes_nothing_from_the_others() -> None:
+def test_a_document_refused_for_another_reason_does_not_use_up_the_limit() -> None:
     filler = dict.fromkeys(map(str, range(400)))
     limits = Limits(0)
 
@@ -89,7 +89,7 @@ def test_a_document_refused_for_another_reason_takes_nothing_from_the_others() -
 
 @pytest.mark.parametrize('first', [
     {'k' * 2000: 1}, {'k' * 2000: {'a': 1}}, {'a' * 900: dict.fromkeys(map(str, range(200)))}])
-def test_too_deep_outweighs_every_other_reason(first: dict[str, Any]) -> None:
+def test_too_deep_is_the_reason_even_if_other_limits_are_exceeded(first: dict[str, Any]) -> None:
     limits = Limits(0)
 
     assert code({**first, 'deep': nested(2000)}, 0) == 'too-deep'
@@ -97,7 +97,7 @@ def test_too_deep_outweighs_every_other_reason(first: dict[str, Any]) -> None:
     assert outcome(nested(65), limits) == ('too-deep', 'nested deeper than 64 levels')
 
 
-def test_a_bomb_is_refused_before_it_takes_memory() -> None:
+def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
     event = {'k' * 1000: [0] * 500_000}
     tracemalloc.start()
 

@@ -1,4 +1,4 @@
-"""The records of tests/data/malformed.ndjson, row by row: which documents come out, flattened, and what is refused."""
+"""The records of tests/data/malformed.ndjson: the flattened documents and the errors that each row gives."""
 from __future__ import annotations
 
 import base64
@@ -12,10 +12,10 @@ from transforms import MalformedRecord, encode_event, flatten_event, parse_event
 from transforms.limits import Limits
 
 FIRST, LAST = {'a': 1}, {'c': 3}
-#: What is decided for rows that leave it open: the documents, and the errors after them.
+#: The decisions for rows that allow several: the documents, and then the errors.
 POLICY: dict[str, tuple[list[Any], list[str]]] = {
     'policy_empty_object_document': ([{}, FIRST], []),
-    # An event_value that is no JSON text of one object or array stays the text that it is.
+    # An event_value that is not the JSON text of one object or array stays a text.
     'policy_event_value_plain_text': ([FIRST, {'event_name': 'x', 'event_value': 'plain text'}, LAST], []),
     'policy_event_value_empty_string': ([FIRST, {'event_name': 'x', 'event_value': ''}, LAST], []),
     'policy_event_value_truncated': ([FIRST, {'event_value': '{"k":'}, LAST], []),
@@ -26,7 +26,7 @@ POLICY: dict[str, tuple[list[Any], list[str]]] = {
     'policy_event_value_nan_inside': ([FIRST, {'event_value': '{"k":NaN}'}, LAST], []),
     'policy_event_value_concatenated': ([FIRST, {'event_value': '{"k":1}{"k":2}'}, LAST], []),
     'policy_event_value_nested_level': ([FIRST, {'data_event_value': '{"k":1}'}, LAST], []),
-    # What JSON.parse takes is taken. What is malformed is alone if all behind it parses, else it ends the record.
+    # What JSON.parse reads is read. What is malformed is a fragment of its own if the rest parses, or ends the record.
     'policy_1e999': ([FIRST, {'b': None}, LAST], []),
     'policy_lone_surrogate': ([FIRST, {'b': '\ufffd'}, LAST], []),
     'policy_integer_5000_digits': ([FIRST, LAST], ['invalid-json']),
@@ -38,10 +38,10 @@ POLICY: dict[str, tuple[list[Any], list[str]]] = {
     'policy_only_array': ([], ['not-an-object']),
     'policy_kpl_aggregated': ([], ['invalid-utf8']),
     'policy_kpl_bad_md5': ([], ['invalid-utf8']),
-    # What passes a limit is that document only.
+    # Only the document that exceeds a limit is refused.
     'policy_key_20k_chars': ([FIRST, LAST], ['key-too-long']),
     'policy_nesting_2000': ([FIRST, LAST], ['too-deep']),
-    # Python's numbers and order, and none of JavaScript's peculiarities.
+    # Numbers and order are as in Python, without the peculiarities of JavaScript.
     'policy_65_bit_integer': ([FIRST, {'b': 36893488147419103233, 'd': 12345678901234567890}, LAST], []),
     'policy_integer_like_keys': ([{'b': 1, '2': 2, '1_x': 3}], []),
     'policy_proto_key': ([{'__proto__': 1, 'a': 2}], []),
@@ -56,7 +56,7 @@ def rows() -> list[Any]:
 
 
 def outcome(data: bytes) -> tuple[list[bytes], list[str]]:
-    """Give the lines of a record, not renamed, and the codes of what was refused."""
+    """Return the lines of a record, without renaming, and the codes of its errors."""
     split, limits = split_record(data), Limits(len(data))
     lines, codes = [], [malformed.code for malformed in (*split.skipped, *filter(None, [split.rest]))]
     for document in split.documents:
@@ -67,13 +67,13 @@ def outcome(data: bytes) -> tuple[list[bytes], list[str]]:
     return lines, codes
 
 
-def test_the_rows_are_all_there() -> None:
+def test_no_row_is_missing() -> None:
     assert len(rows()) == 83
     assert {row['name'] for row in rows() if row['policy']} == set(POLICY)
 
 
 @pytest.mark.parametrize('row', rows(), ids=lambda row: row['name'])
-def test_a_row_comes_out_as_decided(row: dict[str, Any]) -> None:
+def test_each_row_gives_the_expected_lines_and_errors(row: dict[str, Any]) -> None:
     lines, codes = outcome(base64.b64decode(row['record_b64']))
 
     if row['policy']:

@@ -23,7 +23,7 @@ DAY = 86_400_000
     '2022-06-21 00:12:30 UTC', '2022-06-21 00:12:30.017 GMT', '2022-06-21 00:12UTC', '2022-06-21 00:12\n',
     '\t2022-06-21T00:12Z ', 1655771550017123, '1655771550017123', '1655771550017123456', 1655771550017123456,
     '1655771550,017', ' 1655771550 ', 1655771550017123.5])
-def test_one_hour_in_all_its_spellings(value: object) -> None:
+def test_every_spelling_of_one_hour(value: object) -> None:
     assert event_hour_ms(value, ARRIVAL) == HOUR
 
 
@@ -45,13 +45,13 @@ def test_hours_of_the_past(value: object, hour: int) -> None:
     '٢٠٢٢-06-21 00:12', '１６５５７７１５５０', '165577155', '16557715500', '+1655771550',
     '1655771550.', '-1655771550', -1655771550, 0, 165577155, 16557715500, 10 ** 4000, -(10 ** 4000), float('inf'),
     float('nan'), 1e300, True, False, {}, [], {'a': 1}, b'2022-06-21 00:12'])
-def test_what_is_no_readable_time_is_that_of_arrival(value: object) -> None:
+def test_a_time_that_cannot_be_read_is_none(value: object) -> None:
     assert event_hour_ms(value, ARRIVAL) is None
 
 
 @pytest.mark.parametrize(('value', 'expected'), [
     (None, False), ('', False), (' ', False), ('yesterday', True), (0, True), (False, True), ({}, True)])
-def test_a_blank_time_is_none(value: object, expected: bool) -> None:
+def test_a_blank_time_is_not_given(value: object, expected: bool) -> None:
     assert is_time_given(value) == expected
 
 
@@ -59,14 +59,14 @@ def test_a_blank_time_is_none(value: object, expected: bool) -> None:
     ('1999-12-31 23:59:59', None), ('2000-01-01 00:30+01:00', None),
     ('2022-06-22 00:20:00', HOUR + DAY), ('2022-06-22 00:20:01', None), ('9999-12-31 23:59:59-23:59', None),
     (1655857200, HOUR + DAY), (1655857201, None), (9_999_999_999, None), (9_999_999_999_999, None)])
-def test_before_2000_and_over_a_day_ahead_of_arrival_no_time_is_believed(value: object, hour: int | None) -> None:
+def test_a_time_before_2000_or_over_a_day_after_arrival_is_none(value: object, hour: int | None) -> None:
     assert event_hour_ms(value, ARRIVAL) == hour
 
 
 @given(st.datetimes(datetime.datetime(2000, 1, 3), datetime.datetime(2022, 6, 20)),  # noqa: DTZ001 - zones are drawn
        st.timezones().map(lambda zone: zone.utcoffset(datetime.datetime(2020, 1, 1))),  # noqa: DTZ001
        st.sampled_from([' ', 'T']))
-def test_every_time_lies_in_its_hour(
+def test_every_time_is_in_its_hour(
         moment: datetime.datetime, offset: datetime.timedelta | None, between: str) -> None:
     zone = datetime.timezone(datetime.timedelta(minutes=(offset or datetime.timedelta()).total_seconds() // 60))
     aware = moment.replace(tzinfo=zone)
@@ -103,7 +103,7 @@ def test_no_data_changes_the_number_or_the_order_of_path_parts(value: object) ->
 
 
 @given(ANYTHING | st.text(alphabet='0123456789-: TZ.+'), st.integers(0, 10 ** 13))
-def test_any_value_is_an_hour_that_may_be_or_none(value: object, arrival_ms: int) -> None:
+def test_any_value_is_a_plausible_hour_or_none(value: object, arrival_ms: int) -> None:
     hour = event_hour_ms(value, arrival_ms)
 
     assert hour is None or (hour % 3_600_000 == 0 and 946_684_800_000 <= hour <= arrival_ms + DAY)

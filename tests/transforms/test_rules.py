@@ -4,6 +4,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -11,17 +12,6 @@ from transforms.rename import rename_fields
 from transforms.rules import CONVENTION, Rules
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-
-def test_shapes_of_events_that_make_up_names_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('transforms.shapes.MAX_SHAPE_CHARACTERS', 100)
-    rules = Rules()
-
-    for number in range(100, 200):
-        assert rename_fields({f'A{number}': number, 'b': 0}, rules) == {f'a{number}': number, 'b': 0}
-        assert len(rules.shapes) <= 100 // 7
-    assert rename_fields({'C' * 101: 1}, rules) == {'c' * 101: 1}
-    assert len(rules.shapes) == 0
 
 
 def test_rules_are_values() -> None:
@@ -54,3 +44,18 @@ def test_remembered_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert rename_fields({f'A{index}': 1, 'B' * 300: 2}, rules) == {f'a{index}': 1, 'b' * 300: 2}
         assert len(rules.names) <= 10
     assert list(rules.names) == [f'A{index}' for index in range(90, 95)]
+
+
+
+@pytest.mark.parametrize(('mapping', 'message'), [
+    ({'old': 'new', 'x': 'y', 'other old': 'new'}, "'old' and 'other old' are both renamed to 'new'"),
+    ({'old': 'UserId', 'x': 'userid'}, "'old' is renamed to 'UserId' and 'x' to 'userid', which differ by case only: "
+                                       'query engines take them for one column'),
+    ({'old': ''}, "the new name of 'old' is neither a text nor null"),
+    ({'old': 1}, "the new name of 'old' is neither a text nor null"),
+    ({'old': ['a']}, "the new name of 'old' is neither a text nor null")])
+def test_rules_that_contradict_each_other_are_refused(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        Rules(mapping)
+
+    assert str(raised.value) == message

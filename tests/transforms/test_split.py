@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transforms import split
 from transforms.limits import MAX_LEVELS
-from transforms.scan import containers_in, prune, value_at
+from transforms.scan import containers_in
 from transforms.split import Malformed, Split, split_record
 
 DATA = pathlib.Path(__file__).parents[1] / 'data'
@@ -28,7 +28,7 @@ def nested(levels: int, inner: bytes = b'1') -> bytes:
 
 
 def test_the_parser_reads_documents_without_separators() -> None:
-    # Undocumented: decode_lines asks for no newline. All of splitting rests on it.
+    # Splitting depends on this undocumented behaviour: decode_lines needs no newline between documents.
     decoder = msgspec.json.Decoder(dict)
 
     assert decoder.decode_lines(b'{"a":1}{"b":"}{"}\r\n\t {"c":{}}') == [{'a': 1}, {'b': '}{'}, {'c': {}}]
@@ -40,7 +40,7 @@ def test_the_typed_parser_refuses_what_is_no_object(other: bytes) -> None:
         msgspec.json.Decoder(dict).decode_lines(b'{}' + other)
 
 
-def test_the_seed_holds_two_documents() -> None:
+def test_the_seed_has_two_documents() -> None:
     documents, rest, skipped = split_record((DATA / 'seed_before.txt').read_bytes())
 
     assert [list(document) for document in documents] == [['event_name', 'event_value', 'event_time']] * 2
@@ -48,7 +48,7 @@ def test_the_seed_holds_two_documents() -> None:
 
 
 @pytest.mark.parametrize('data', [b'', b' ', b'\n', b'\t \r\n '])
-def test_a_record_of_white_space_holds_nothing(data: bytes) -> None:
+def test_a_record_of_white_space_has_no_document(data: bytes) -> None:
     assert split_record(data) == Split([], None)
 
 
@@ -106,7 +106,7 @@ def test_what_is_malformed_ends_the_record_as_one_fragment(rest: bytes, code: st
     (b'{"b":' + b'9' * 5000 + b'}', 'invalid-json', 'an integer of more than 4,300 digits'),
     (b'[{"b":2}]', 'not-an-object', 'an array')])
 @pytest.mark.parametrize('behind', [b'{"c":3}', b' {"c":3}\n', b'\xef\xbb\xbf{"c":3}'])
-def test_a_malformed_document_is_alone_if_all_behind_it_parses(
+def test_a_malformed_document_is_a_fragment_of_its_own_if_the_rest_parses(
         bad: bytes, code: str, why: str, behind: bytes) -> None:
     message = (NO_OBJECT if code == 'not-an-object' else NO_JSON) + why
 
@@ -133,7 +133,7 @@ def test_what_javascript_reads_is_read_and_counted(
     assert dict(mended) == counts
 
 
-def test_nothing_is_counted_in_what_is_refused() -> None:
+def test_what_is_refused_is_not_counted() -> None:
     mended = Counter[str]()
 
     assert split_record(b'{"a":1e400}{"b":1e400,}{"c":1e400}x', mended).documents == [{'a': None}]
@@ -165,7 +165,7 @@ def test_the_64th_level_is_the_last(inner: bytes, fine: bool) -> None:
     assert rest == Malformed('invalid-json', GARBAGE, b'x', 1, len(document))
 
 
-def test_a_deep_value_that_a_later_equal_key_replaces_is_not_there() -> None:
+def test_a_deep_value_that_a_later_equal_key_replaces_does_not_count() -> None:
     document = b'{"a":' + nested(2000) + b',"a":1}'
 
     assert split_record(document) == Split([{'a': 1}], None)
@@ -183,7 +183,7 @@ HOSTILE = st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=30).map(b''.join
 
 
 @given(DOCUMENTS, st.sampled_from(['', ' ', '\n', '\r\n\t']))
-def test_whatever_was_dumped_comes_out(documents: list[dict[str, object]], between: str) -> None:
+def test_documents_that_were_dumped_are_split_again(documents: list[dict[str, object]], between: str) -> None:
     data = between.join(json.dumps(document, ensure_ascii=False) for document in documents).encode(errors='replace')
 
     assert split_record(data) == Split([json.loads(part) for part in _parts(data)], None)
@@ -209,7 +209,7 @@ def test_splitting_never_raises_and_loses_no_byte(data: bytes) -> None:
 def test_the_exact_loop_and_the_parser_agree(data: bytes) -> None:
     exact = split._split_exactly(data, Counter())
 
-    # The parser takes some levels more than the limit; flattening refuses those.
+    # The parser accepts a few levels more than the limit; flattening refuses them.
     if all(malformed.code != 'too-deep' for malformed in exact.skipped):
         assert split_record(data) == exact
 
@@ -240,25 +240,3 @@ def test_a_hostile_mebibyte_is_split_in_linear_time(data: bytes) -> None:
     split_record(data)
 
     assert time.process_time() - start < 2  # about 0.5 s at most; a quadratic loop takes minutes
-
-
-def test_a_value_is_delimited_with_its_depth() -> None:
-    assert value_at(b' {"a":[[]]}}', 1) == (1, 11, 3, [])
-    assert value_at(b' {"a":[[]]}}', 1, levels=2) == (1, 11, 3, [(7, 9)])
-    assert value_at(b'[[]', 0) is None
-    assert value_at(b'', 0) is None
-    assert value_at(b'"a\\"b"c', 0) == (0, 6, 0, ())
-
-
-@given(JSON, st.integers(1, 4))
-def test_pruning_leaves_empty_arrays_below_the_last_level(value: object, levels: int) -> None:
-    def cut(value: object, left: int) -> object:
-        if isinstance(value, dict):
-            return {key: cut(member, left - 1) for key, member in value.items()} if left else []
-        if isinstance(value, list):
-            return [cut(member, left - 1) for member in value] if left else []
-        return value
-
-    data = json.dumps(value).encode()
-    span = value_at(data, 0, levels)
-    assert span is not None and json.loads(prune(data, span)) == cut(value, levels)

@@ -1,4 +1,4 @@
-"""Each of the four transforms alone, on both kinds of runner: exactly these records, exactly these failures."""
+"""Run each of the four transforms alone, on both kinds of runner, and compare all records and failures."""
 from __future__ import annotations
 
 from collections import Counter

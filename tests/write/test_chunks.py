@@ -15,18 +15,18 @@ def at(sequence: int, index: int = 0, shard: str = 'shardId-0', sub: int = 0) ->
 
 
 def chunk(first: int, last: int, shard: str = 'shardId-0') -> bytes:
-    """A chunk of lines that are their own sequence numbers."""
+    """Return a chunk whose lines are their own sequence numbers."""
     lines = [str(number).encode() for number in range(first, last + 1)]
     return encode_chunk(at(first, shard=shard), at(last, shard=shard), lines)
 
 
-def test_a_chunk_comes_back_as_it_was_sequence_numbers_over_64_bits_too() -> None:
+def test_a_chunk_is_decoded_with_sequence_numbers_over_64_bits() -> None:
     encoded = encode_chunk(at(BIG), at(BIG + 1, 3), [b'{"a":1}', b'', b'{}'])
 
     assert decode_chunk(encoded) == [Chunk(at(BIG), at(BIG + 1, 3), 3, b'{"a":1}\n\n{}\n')]
 
 
-def test_a_loose_chunk_comes_back_line_by_line() -> None:
+def test_a_loose_chunk_is_decoded_line_by_line() -> None:
     encoded = encode_loose_chunk([at(BIG, 1), at(2)], [b'{"a":1}', b'{}'])
 
     assert decode_chunk(encoded) == [Chunk(at(BIG, 1), at(BIG, 1), 1, b'{"a":1}\n'), Chunk(at(2), at(2), 1, b'{}\n')]
@@ -54,12 +54,12 @@ def test_documents_and_sub_records_of_one_record_keep_their_order() -> None:
     [chunk(1, 3), chunk(3, 4)], [chunk(1, 9), chunk(4, 5)], [chunk(1, 1), chunk(1, 1)],
     [encode_loose_chunk([at(1), at(2)], [b'a', b'b']), encode_loose_chunk([at(2)], [b'b'])]],
     ids=['at the border', 'within', 'the same', 'the same line'])
-def test_a_stretch_that_comes_twice_is_an_error(chunks: list[bytes]) -> None:
+def test_overlapping_chunks_are_an_error(chunks: list[bytes]) -> None:
     with pytest.raises(OverlapError, match='two chunks of shard shardId-0 of stream app overlap at sequence number '):
         join_chunks(chunks)
 
 
-def test_loose_chunks_may_reach_into_one_another() -> None:
+def test_the_lines_of_loose_chunks_may_alternate() -> None:
     chunks = [encode_loose_chunk([at(1), at(9)], [b'1', b'9']), encode_loose_chunk([at(4, 1), at(2)], [b'4', b'2'])]
 
     assert join_chunks(chunks) == (b'1\n2\n4\n9\n', 4)

@@ -25,7 +25,7 @@ def placed(event: dict[str, object], dropped: dict[str, object] | None = None, l
     ({'event_time': '2022-06-21 00:12:30', 'platform': 'a/b'}, 'year=2022/month=06/day=21/hour=00/platform=other'),
     ({'event_time': 'soon', 'platform': 'ios'}, 'year=2026/month=11/day=23/hour=10/platform=ios'),
     ({}, 'year=2026/month=11/day=23/hour=10/platform=web')])
-def test_an_event_lies_in_the_folder_of_its_own_hour_and_platform(event: dict[str, object], folder: str) -> None:
+def test_an_event_is_in_the_folder_of_its_own_hour_and_platform(event: dict[str, object], folder: str) -> None:
     assert placed(event) == f'events/{folder}/{NAME}'
 
 
@@ -37,14 +37,14 @@ def test_without_a_label_the_platform_is_unknown() -> None:
     assert '/platform=unknown/' in placed({}, origin=ORIGIN._replace(label=''))
 
 
-def test_fields_that_renaming_dropped_still_place_the_event() -> None:
+def test_fields_that_renaming_dropped_still_decide_the_folder() -> None:
     dropped: dict[str, object] = {'event_time': '2022-06-21 00:12:30', 'platform': 'android'}
 
     assert placed({}, dropped) == f'events/year=2022/month=06/day=21/hour=00/platform=android/{NAME}'
     assert '/platform=ios/' in placed({'platform': 'ios'}, dropped)
 
 
-def test_other_fields_may_say_time_and_platform() -> None:
+def test_other_fields_may_hold_time_and_platform() -> None:
     layout = Layout(platform_field='os', time_field='at')
 
     assert placed({'os': 'tv', 'at': 1_655_771_550, 'platform': 'ios', 'event_time': '2020-01-01 00:00:00'},
@@ -59,8 +59,8 @@ def test_by_arrival_the_hour_of_the_event_does_not_matter() -> None:
     assert path == f'events/year=2026/month=11/day=23/hour=10/platform=web/{NAME}'
 
 
-def test_errors_and_backup_lie_in_the_hour_of_the_flush_window() -> None:
-    # The record's own arrival may lie before its window, where a later record of its shard was stamped earlier.
+def test_errors_and_backup_are_in_the_hour_of_the_flush_window() -> None:
+    # The record's own arrival may be before its window, if a record before it in its shard has a later stamp.
     origin = ORIGIN._replace(arrival_ms=WINDOW - 3_600_000)
 
     assert Layout().failure('invalid-json', origin) == f'errors/invalid-json/year=2026/month=11/day=23/hour=10/{NAME}'

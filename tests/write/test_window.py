@@ -34,13 +34,13 @@ def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub
 
 
 def record(sequence: int, *platforms: str, **fields: Any) -> Record:
-    documents = [{'platform': platform, 'n': place} for place, platform in enumerate(platforms)]
+    documents = [{'platform': platform, 'n': index} for index, platform in enumerate(platforms)]
     values: dict[str, Any] = {'found': len(platforms), 'indices': range(len(platforms)), **fields}
     return Record(origin(sequence), b'', documents, **values)
 
 
 class Bundle:
-    """The outputs of a DoFn for a bundle: chunks by path, rows of the ledger by window, and what is malformed."""
+    """The outputs of a DoFn for a bundle: chunks by path, rows of the ledger by window, and failures."""
 
     def __init__(self, dofn: Any, elements: list[Any], batched: bool = False) -> None:
         self.chunks: dict[str, list[bytes]] = {}
@@ -75,7 +75,7 @@ class Bundle:
 
 
 @pytest.mark.parametrize('batched', [False, True], ids=['single elements', 'a batch'])
-def test_lines_are_gathered_by_object_in_stream_order(batched: bool) -> None:
+def test_lines_are_collected_by_object_in_stream_order(batched: bool) -> None:
     records = [record(1, 'ios', 'web'), record(2), record(3, 'ios')]
 
     bundle = Bundle(_WindowEvents(Layout()), records, batched)
@@ -106,7 +106,7 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
 
 @pytest.mark.parametrize(('time', 'counts'), [
     (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
-def test_times_that_cannot_be_read_are_told_from_those_that_are_not_there(
+def test_unreadable_times_are_counted_apart_from_absent_ones(
         time: str | None, counts: tuple[int, int]) -> None:
     rows = Bundle(_WindowEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
 
@@ -117,7 +117,7 @@ def test_times_that_cannot_be_read_are_told_from_those_that_are_not_there(
 
 
 def glued(data: bytes) -> Record:
-    """Take a record through the four transforms, none of which refuses anything of it."""
+    """Take a record through the four transforms. None of them refuses any of it."""
     split, limits = split_record(data), Limits(len(data))
     events = [rename_fields(flatten_event(parse_event(document), limits)) for document in split.documents]
     return Record(origin(1), data, events, range(len(events)), len(events))
@@ -126,7 +126,7 @@ def glued(data: bytes) -> Record:
 @pytest.mark.parametrize('document', [
     b'{"%s":[%s]}' % (b'k' * 70, b','.join([b'1e15'] * 20_000)),  # numbers that take 18 bytes instead of 4
     b'{"%s":{%s}}' % (b'aB' * 60, b','.join(b'"%d":0' % key for key in range(10_000)))])  # a name that becomes longer
-def test_the_lines_of_a_record_are_held_to_their_limit_as_they_are_written(document: bytes) -> None:
+def test_the_encoded_lines_of_a_record_are_limited(document: bytes) -> None:
     record = glued(b'{"n":1}' + document * 9 + b'{"n":2}')
     budget = 16 * len(record.data) + 65_536
 
