@@ -59,10 +59,12 @@ def _parsed(event: dict[str, Any]) -> dict[str, Any]:
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     members = value.items() if isinstance(value, dict) else ((str(index), item) for index, item in enumerate(value))
     for key, member in members:
-        if isinstance(member, (dict, list)) and member:
+        if not isinstance(member, (dict, list)):
+            yield prefix + key, member
+        elif member:
             yield from _leaves(member, f'{prefix}{key}_')
         else:
-            yield prefix + key, member
+            yield prefix + key, None
 
 
 def _snake(name: str) -> str:
