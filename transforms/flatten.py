@@ -19,7 +19,7 @@ def flatten_event(event: Document, limits: Limits | None = None) -> Document:
 
     Leaves stay in the order of the document, which may have any depth. If two leaves get one name, the last one wins
     and takes the place of the first. An empty container becomes None: `{}` in a column of texts makes Hive's JsonSerDe
-    lose the columns behind it, or fail the query. If `limits` are given and the document exceeds one of them, raise
+    lose the columns after it, or fail the query. If `limits` are given and the document exceeds one of them, raise
     MalformedRecord.
 
     >>> flatten_event({'a': {'b': 1, 'c': [2, {'d': None}]}, 'e': {}})

@@ -65,8 +65,8 @@ def _syntax(fragment: bytes) -> str:
 
 def _worded(fragment: bytes, reason: str, byte: str | None) -> str:
     if byte is None:  # the parser means the end of the fragment, or no byte at all
-        place = f' (byte {len(fragment)})' if reason == 'Input data was truncated' else ''
-        return _PLAINER.get(reason, reason) + place
+        at_end = f' (byte {len(fragment)})' if reason == 'Input data was truncated' else ''
+        return _PLAINER.get(reason, reason) + at_end
     at = int(byte) - (reason in _ONE_PAST)
     literal = _LITERALS.match(fragment, at - 1 if fragment[at - 1:at] == b'-' else at)
     if literal:

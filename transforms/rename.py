@@ -93,7 +93,7 @@ class _RenameFields(Stage):
 class RenameFields(beam.PTransform):  # type: ignore[misc]
     """Rename the fields of each document by `rules`.
 
-    PCollection[Record] to `.records`, PCollection[Record] with the dropped fields beside the documents, and
+    PCollection[Record] to `.records`, PCollection[Record] with the dropped fields in `dropped`, and
     `.malformed`, which stays empty. Counters in `rename`: documents `in`, `out` and `malformed`, and `collisions`, the
     fields whose new name another field has too.
     """

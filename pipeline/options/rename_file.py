@@ -90,7 +90,7 @@ def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 def _mapping(value: Any) -> dict[str, str | None]:
     if not isinstance(value, dict):
-        raise ValueError('it holds no mapping')
+        raise ValueError('it is not a mapping')
     for old, new in value.items():
         if not isinstance(old, str):
             raise ValueError(f'the name {shown(str(old))} is no text, put it in quotes')

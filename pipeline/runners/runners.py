@@ -146,7 +146,7 @@ def _flink_master(runner: str, beam: PipelineOptions) -> FlinkMaster | None:
 
 
 def _prism(args: list[str]) -> list[str]:
-    """Return the place of Prism, which Beam would otherwise download, and a time-out that ends no run.
+    """Return options for the path of Prism, which Beam would otherwise download, and a time-out that ends no run.
 
     Prism is found in the folder of this Python, or on the path.
     """

@@ -65,7 +65,7 @@ class MemoryStore(dict[str, bytes]):
 
 @dataclasses.dataclass(frozen=True)
 class FolderStore:
-    """A folder: each put writes a temporary file beside the final one and renames it."""
+    """A folder: each put writes a temporary file in the same folder and renames it."""
 
     root: str
 

@@ -31,8 +31,8 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         self._stores = stores
         self._compress = COMPRESSIONS[compression]
 
-    def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
-        path, chunks = element[0].decode(), list(element[1])
+    def process(self, path_and_chunks: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
+        path, chunks = path_and_chunks[0].decode(), list(path_and_chunks[1])
         if chunks:  # Flink fires empty panes, and writing one would empty the object
             yield self._put(path, chunks)
 

@@ -41,8 +41,8 @@ class _Window(beam.DoFn):  # type: ignore[misc]
 
 
 class _WindowEvents(_Window):
-    def process(self, element: Record) -> Iterator[Any]:
-        yield from self._add(element)
+    def process(self, record: Record) -> Iterator[Any]:
+        yield from self._add(record)
 
     @beam.DoFn.yields_elements  # type: ignore[untyped-decorator]
     def process_batch(self, batch: list[Record]) -> Iterator[Any]:
@@ -87,18 +87,18 @@ def count_record(counts: collections.Counter[str], record: Record, refused: int)
 class _WindowFailures(_Window):
     loose = True  # the failures of one stage come after those of another
 
-    def process(self, element: Failure) -> Iterator[KeyedChunk]:
-        self._buffers.counts[element.origin.window_ms][f'error {element.code}'] += 1
-        path = self._layout.failure(element.code, element.origin)
-        yield from self._buffers.add(path, element.origin, element.index, encode_failure(element))
+    def process(self, failure: Failure) -> Iterator[KeyedChunk]:
+        self._buffers.counts[failure.origin.window_ms][f'error {failure.code}'] += 1
+        path = self._layout.failure(failure.code, failure.origin)
+        yield from self._buffers.add(path, failure.origin, failure.index, encode_failure(failure))
 
 
 class _WindowBackup(_Window):
-    def process(self, element: Batch) -> Iterator[KeyedChunk]:
-        self._buffers.counts[element.window_ms]['backup'] += len(element.records)
-        for raw in element.records:
-            origin = Origin(element.stream, element.shard, raw.sequence, partition_key=raw.partition_key,
-                            arrival_ms=raw.arrival_ms, window_ms=element.window_ms, part=element.part)
+    def process(self, batch: Batch) -> Iterator[KeyedChunk]:
+        self._buffers.counts[batch.window_ms]['backup'] += len(batch.records)
+        for raw in batch.records:
+            origin = Origin(batch.stream, batch.shard, raw.sequence, partition_key=raw.partition_key,
+                            arrival_ms=raw.arrival_ms, window_ms=batch.window_ms, part=batch.part)
             yield from self._buffers.add(self._layout.backup(origin), origin, 0, encode_raw(origin, raw.data))
 
 
@@ -134,5 +134,5 @@ class WindowOutputs:
     malformed: beam.PCollection
 
 
-def _same(element: KeyedChunk) -> KeyedChunk:
-    return element
+def _same(keyed: KeyedChunk) -> KeyedChunk:
+    return keyed

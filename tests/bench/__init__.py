@@ -1,1 +1,1 @@
-"""What the job costs, as ratios between candidates that take turns within one run: `./run.sh bench`."""
+"""Measure what the job costs, as ratios between candidates that take turns in one run: `./run.sh bench`."""

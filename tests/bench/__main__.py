@@ -27,13 +27,13 @@ PACKAGES = ('apache-beam', 'msgspec', 'orjson', 'boto3', 'moto')
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure; the table goes to stdout, progress to stderr."""
+    """Run the measurements. The table goes to stdout, and progress to stderr."""
     parser = argparse.ArgumentParser(prog='./run.sh bench', description=__doc__)
     add = parser.add_argument
     add('parts', nargs='*', metavar='PART', help='kernel, equality, start, whole, emulated, growth, prism, hostile, '
         'gzip or memory (default: all)')
     add('--json', type=pathlib.Path, default=pathlib.Path('build/bench.json'), metavar='FILE',
-        help='where to write (default: %(default)s)')
+        help='where to write the results (default: %(default)s)')
     add('--rounds', type=int, default=5, help='rounds of each comparison (default: %(default)s)')
     add('--scale', type=float, default=1.0, help='factor on the number of documents (default: 1)')
     add('--memory_s', type=float, default=60, help='seconds of the memory curve (default: 60)')
@@ -42,20 +42,20 @@ def main(argv: Sequence[str]) -> None:
     unknown = set(args.parts) - set(parts)
     if unknown:
         parser.error(f'no such part: {" ".join(sorted(unknown))}')
-    about = machine()
+    summary = machine()
     rows: list[Row] = []
-    print(' · '.join(f'{name} {value}' for name, value in about.items()))
+    print(' · '.join(f'{name} {value}' for name, value in summary.items()))
     for name in args.parts or parts:
         say(f'part {name}')
         for row in parts[name]():
             print(line(row), flush=True)
             rows.append(row)
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({'about': about, 'rows': [dataclasses.asdict(row) for row in rows]}, indent=1))
+    args.json.write_text(json.dumps({'about': summary, 'rows': [dataclasses.asdict(row) for row in rows]}, indent=1))
 
 
 def parts_of(rounds: int, scale: float, memory_s: float) -> dict[str, Callable[[], Iterator[Row]]]:
-    """Give the parts by name; half as many rounds where each run is a process."""
+    """Return the parts by name. Parts that start a process for each run have half as many rounds."""
     few = -(-rounds // 2)
 
     def of(count: int) -> int:
@@ -70,7 +70,7 @@ def parts_of(rounds: int, scale: float, memory_s: float) -> dict[str, Callable[[
 
 
 def machine() -> dict[str, Any]:
-    """Say what was measured, on what, and how busy it was."""
+    """Return the versions, the number of cores and the load of this machine."""
     node = subprocess.run(['node', '--version'], capture_output=True, text=True, check=True).stdout.strip()
     return {'Python': platform.python_version(), 'Node': node,
             **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -78,7 +78,7 @@ def machine() -> dict[str, Any]:
 
 
 def line(row: Row) -> str:
-    """Write a row of the table."""
+    """Format a row of the table."""
     value = f'{row.value:,.2f}'.rstrip('0').rstrip('.')
     return f'{row.part:<9} {row.what:<74} {value + " " + row.unit:>12}  {row.target:<7} {row.note}'.rstrip()
 

@@ -1,4 +1,4 @@
-"""One run of the whole job in a process of its own: `python -m tests.bench.child JSON` prints what it took as JSON."""
+"""Run the whole job in this process: `python -m tests.bench.child JSON` prints the CPU and memory as JSON."""
 from __future__ import annotations
 
 import gc
@@ -15,7 +15,7 @@ from tests.bench.whole import run_continuous, run_whole
 
 
 def main(count: int, shards: int = 4, platforms: int = 6, runner: str = 'DirectRunner') -> None:
-    """Run the job once over a few documents, which warms up, then over `count`, which is measured."""
+    """Run the job on a few documents to warm up, then measure it on `count` documents."""
     run_whole(StubCalls(records(documents('medium', 500, seed=3), 5), shards, 3_000_000))
     calls = StubCalls(records(documents('medium', count, platforms=platforms), 5), shards, 3_000_000)
     gc.collect()
@@ -26,11 +26,11 @@ def main(count: int, shards: int = 4, platforms: int = 6, runner: str = 'DirectR
         run_whole(calls)
     print(json.dumps({'cpu_s': time.process_time() - began, 'peak_mib': peak_mib(), 'before_mib': before_mib,
                       'children_cpu_s': _cpu_of_children()}), flush=True)
-    os._exit(0)  # a continuous run has no other end
+    os._exit(0)  # a continuous run does not end by itself
 
 
 def _cpu_of_children() -> float:
-    """Sum up the CPU seconds of programs that this one runs: Prism."""
+    """Return the CPU seconds of the child processes so far: Prism."""
     ticks = 0
     for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:

@@ -1,4 +1,4 @@
-"""Seeded documents of three sizes, and records that hold several of them."""
+"""Seeded documents of three sizes, and records of several documents."""
 from __future__ import annotations
 
 import json
@@ -12,7 +12,7 @@ TITLES = ('Solo Sample', 'Made Up Marriage', "Father, I don't Want this Fixture"
           'A }{ in a Title')
 DAY = '2022-06-21'
 
-# A third of them null, as in the exports of mobile measurement partners.
+# A third of them are null, as in the exports of mobile measurement partners.
 _WIDE = (
     'app_id app_name bundle_id sdk_version os_version device_type device_category idfa idfv advertising_id '
     'android_id imei oaid is_lat ip country_code city state region postal_code dma language carrier operator '
@@ -23,9 +23,10 @@ _WIDE = (
 
 
 def documents(size: str, count: int, seed: int = 1, hours: int = 1, platforms: int = 6) -> Iterator[bytes]:
-    """Make `count` documents of a size, over so many event hours of a day and so many platforms.
+    """Yield `count` documents of a size, spread over the first `hours` of a day and over `platforms`.
 
-    About 280 bytes small, 615 medium, 1,600 wide; `event_value` is JSON text. The same arguments give the same bytes.
+    They have about 280 bytes (small), 615 (medium) or 1,600 (wide), and `event_value` is JSON text. Equal arguments
+    give equal bytes.
     """
     rng = random.Random(f'{seed} {size}')
     make = {'small': _small, 'medium': _medium, 'wide': _wide}[size]
@@ -34,7 +35,7 @@ def documents(size: str, count: int, seed: int = 1, hours: int = 1, platforms: i
 
 
 def records(made: Iterator[bytes], each: int) -> Iterator[bytes]:
-    """Glue documents together, `each` a record."""
+    """Yield records of `each` concatenated documents."""
     held: list[bytes] = []
     for document in made:
         held.append(document)
@@ -73,8 +74,8 @@ def _wide(rng: random.Random, time: str, platform: str) -> dict[str, Any]:
         'af_cost_value': lambda: round(rng.random() * 9, 2), 'is_lat': lambda: False,
         'user_agent': lambda: 'ExampleAgent/1.0 (test)'}
     event: dict[str, Any] = {**_event(rng), 'event_time': time, 'platform': platform, 'appsflyer_id': _id(rng)}
-    for place, name in enumerate(_WIDE):
-        event[name] = None if place % 3 == 1 else fields.get(name, lambda: f'{rng.randrange(16 ** 10):010x}')()
+    for index, name in enumerate(_WIDE):
+        event[name] = None if index % 3 == 1 else fields.get(name, lambda: f'{rng.randrange(16 ** 10):010x}')()
     return event
 
 

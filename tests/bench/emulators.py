@@ -1,4 +1,4 @@
-"""Kinesis and S3 in a process of their own, so that what this process and the job use is theirs alone."""
+"""Kinesis and S3 in a separate process, so that their CPU and memory do not count."""
 from __future__ import annotations
 
 import socket
@@ -17,7 +17,7 @@ SERVE = 'import sys; from moto.server import main; main(sys.argv[1:])'
 
 
 class Emulators:
-    """Run moto's Kinesis and S3 on a free port for as long as the `with` block lasts."""
+    """Run moto's Kinesis and S3 on a free port during a `with` block."""
 
     def __enter__(self) -> Emulators:
         with socket.socket() as free:
@@ -35,15 +35,15 @@ class Emulators:
         self._server.wait()
 
     def fill(self, name: str, shards: int, records: list[bytes]) -> None:
-        """Make a stream and a bucket of that name, and put records into the stream."""
+        """Create a stream and a bucket of that name, and put records on the stream."""
         kinesis = self.client('kinesis')
         self.client('s3').create_bucket(Bucket=name)
         kinesis.create_stream(StreamName=name, ShardCount=shards)
         kinesis.get_waiter('stream_exists').wait(StreamName=name, WaiterConfig={'Delay': 1})
-        put_records(kinesis, name, ((f'key-{place}', data) for place, data in enumerate(records)))
+        put_records(kinesis, name, ((f'key-{number}', data) for number, data in enumerate(records)))
 
     def client(self, service: str) -> Any:
-        """Make a client of one of the two."""
+        """Return a client of `kinesis` or `s3`."""
         credentials = dict(zip(('aws_access_key_id', 'aws_secret_access_key'), CREDENTIALS.values(), strict=True))
         return boto3.session.Session(region_name=REGION).client(service, endpoint_url=self.endpoint, **credentials)
 

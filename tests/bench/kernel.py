@@ -1,4 +1,4 @@
-"""From the bytes of a record to JSON lines: by the functions of the four stages, and by a plain draft of the same."""
+"""Convert records to JSON lines, with the functions of the four stages, and with a plain first draft."""
 from __future__ import annotations
 
 import json
@@ -15,7 +15,7 @@ _decoder = json.JSONDecoder()
 
 
 def ours(records: Iterable[bytes], rules: Rules = CONVENTION) -> list[bytes]:
-    """Do what the stages do to each record, limits and all, without Beam."""
+    """Do what the stages do to each record, with their limits, without Beam."""
     lines = []
     for data in records:
         limits = Limits(len(data))
@@ -25,14 +25,14 @@ def ours(records: Iterable[bytes], rules: Rules = CONVENTION) -> list[bytes]:
 
 
 def draft(records: Iterable[bytes]) -> list[bytes]:
-    """Do the same by the `json` module alone, as one would write it first; good documents only, no limits."""
+    """Do the same with only the `json` module, as a first draft would: for good documents, without limits."""
     return [json.dumps({_snake(name): value for name, value in _leaves(_parsed(document), '')},
                        ensure_ascii=False, separators=(',', ':')).encode()
             for data in records for document in _documents(data.decode())]
 
 
 def timed(kernel: Callable[[list[bytes]], object], records: list[bytes], batch: int) -> Callable[[], float]:
-    """Make a candidate of a kernel: run it batch by batch, keep nothing, give the CPU seconds that it took."""
+    """Return a function that runs a kernel batch by batch and returns the CPU seconds. The lines are not kept."""
     batches = [records[at:at + batch] for at in range(0, len(records), batch)]
 
     def run() -> float:
@@ -57,9 +57,11 @@ def _parsed(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    members = value.items() if isinstance(value, dict) else ((str(place), item) for place, item in enumerate(value))
+    members = value.items() if isinstance(value, dict) else ((str(index), item) for index, item in enumerate(value))
     for key, member in members:
-        if isinstance(member, (dict, list)) and member:
+        if not isinstance(member, (dict, list)):
+            yield prefix + key, member
+        elif member:
             yield from _leaves(member, f'{prefix}{key}_')
         else:
             yield prefix + key, None if member in ({}, []) else member

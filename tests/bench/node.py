@@ -1,4 +1,4 @@
-"""The Lambda handler on Node, one long-lived process that answers requests."""
+"""The Lambda handler on Node: one long-lived process that answers requests."""
 from __future__ import annotations
 
 import json
@@ -15,7 +15,7 @@ MODULES = pathlib.Path(__file__).parents[2] / '.venv' / 'tools' / 'node_modules'
 
 
 class Lambda:
-    """Run the handler of `lambda.js` over documents, one a record, for as long as the `with` block lasts."""
+    """Run the handler of `lambda.js` on documents, one per record, during a `with` block."""
 
     def __enter__(self) -> Lambda:
         self._node = subprocess.Popen(['node', str(SCRIPT)], env={**os.environ, 'NODE_PATH': str(MODULES)},
@@ -29,17 +29,17 @@ class Lambda:
         self._folder.cleanup()
 
     def load(self, documents: Iterable[bytes]) -> None:
-        """Hand over the documents that each run is to handle."""
+        """Load the documents for the next runs."""
         file = pathlib.Path(self._folder.name, 'documents')
         file.write_bytes(b''.join(document + b'\n' for document in documents))
         self._ask({'load': str(file)})
 
     def run(self) -> float:
-        """Handle all documents once; gives the CPU seconds of the process."""
+        """Handle all documents once. Return the CPU seconds of the process."""
         return float(self._ask({'run': True})['cpu_s'])
 
     def lines(self) -> list[bytes]:
-        """Give what the handler makes of the documents, without newlines."""
+        """Return the handler's lines for the documents, without newlines."""
         file = pathlib.Path(self._folder.name, 'lines')
         self._ask({'write': str(file)})
         return file.read_bytes().split(b'\n')[:-1]

@@ -1,4 +1,4 @@
-"""The program by its command line, between an emulated Kinesis and S3: its CPU and memory, and where they go."""
+"""Run the program by its command line, between an emulated Kinesis and S3, and measure its CPU and memory."""
 from __future__ import annotations
 
 import sys
@@ -19,7 +19,7 @@ STREAM = 'bench'
 
 
 def emulated_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure the process from start to end, `--no_backup`, and the Lambda handler on the same documents."""
+    """Measure a whole process with `--no_backup`, and the Lambda handler on the same documents."""
     made = list(documents('medium', count))
     glued = list(records(iter(made), EACH))
     with Lambda() as handler, Emulators() as aws:

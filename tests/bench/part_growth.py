@@ -1,4 +1,4 @@
-"""Ten times the documents, the shards, the platforms; and the continuous run on Prism."""
+"""Measure ten times the documents, shards and platforms, and the continuous run on Prism."""
 from __future__ import annotations
 
 import json
@@ -12,7 +12,7 @@ from tests.bench.rounds import Row, say
 
 
 def growth_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure CPU a document of `count` documents against a tenth of them, and of more shards and platforms."""
+    """Measure the CPU per document against a tenth of the documents, and with more shards and platforms."""
     cases = {'tenth': {'count': count // 10}, 'base': {'count': count}, 'shards': {'count': count, 'shards': 40},
              'platforms': {'count': count, 'platforms': 60}}
     runs = {name: [_child(name, **case) for _ in range(rounds)] for name, case in cases.items()}
@@ -25,7 +25,7 @@ def growth_rows(count: int, rounds: int) -> Iterator[Row]:
 
 
 def prism_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure the continuous job on Prism against the bounded one on FnApiRunner, one reader, 16 shards."""
+    """Measure the continuous job on Prism against the bounded one on FnApiRunner, with one reader and 16 shards."""
     direct = [_child('bounded', count=count, shards=16) for _ in range(rounds)]
     prism = [_child('prism', count=count, shards=16, runner='PrismRunner') for _ in range(rounds)]
     yield Row('prism', 'continuous on Prism against bounded on FnApiRunner, CPU of the Python process',

@@ -1,4 +1,4 @@
-"""What else writing costs: levels and libraries of gzip, sorting chunks, hashes, and a manifest."""
+"""Measure what writing costs: levels and libraries of gzip, sorting chunks, hashes, and a manifest."""
 from __future__ import annotations
 
 import hashlib
@@ -16,12 +16,12 @@ from tests.bench.documents import documents, records
 from tests.bench.kernel import ours
 from tests.bench.rounds import Row, take_turns
 
-#: Wheels that are measured where they are installed; the job does not use them: another library, other bytes.
+#: Libraries that are measured if they are installed. The job does not use them: their bytes would differ.
 OTHERS = {'isal': ('isal.isal_zlib', (1, 2, 3)), 'zlib-ng': ('zlib_ng.zlib_ng', (1, 6))}
 
 
 def gzip_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure all as multiples of what the job does: zlib, level 6."""
+    """Measure each as a multiple of what the job does: zlib, level 6."""
     lines = ours(list(records(documents('medium', count), 5)))
     body = b'\n'.join(lines)
     candidates: dict[str, Callable[[], object]] = {
@@ -32,10 +32,10 @@ def gzip_rows(count: int, rounds: int) -> Iterator[Row]:
         except ImportError:
             continue
         candidates.update({f'{name} level {level}': _compressing(library, level, body) for level in levels})
-    chunks = [encode_chunk(_at(place), _at(place + 99), lines[place:place + 100])
-              for place in range(0, len(lines), 100)]
-    manifest = {'objects': [{'path': f'events/{place}', 'lines': 1, 'bytes': 1, 'sha256': 'a' * 64}
-                            for place in range(100)]}
+    chunks = [encode_chunk(_position(first), _position(first + 99), lines[first:first + 100])
+              for first in range(0, len(lines), 100)]
+    manifest = {'objects': [{'path': f'events/{number}', 'lines': 1, 'bytes': 1, 'sha256': 'a' * 64}
+                            for number in range(100)]}
     measured = take_turns({**{name: _timed(run) for name, run in candidates.items()},
                            'SHA-256': _timed(lambda: hashlib.sha256(body).digest()),
                            'sorting and joining chunks': _timed(lambda: join_chunks(chunks)),
@@ -65,5 +65,5 @@ def _timed(function: Callable[[], object]) -> Callable[[], float]:
     return run
 
 
-def _at(place: int) -> Position:
-    return Position('bench', 'shardId-000000000000', place, 0, 0)
+def _position(sequence: int) -> Position:
+    return Position('bench', 'shardId-000000000000', sequence, 0, 0)

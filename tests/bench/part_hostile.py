@@ -1,4 +1,4 @@
-"""Records made to hurt, of 1/4, 1 and 4 MiB, against parsing 1 MiB of plain JSON."""
+"""Measure hostile records of 1/4, 1 and 4 MiB against parsing 1 MiB of plain JSON."""
 from __future__ import annotations
 
 import json
@@ -30,7 +30,7 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 
 
 def hostile_rows(rounds: int) -> Iterator[Row]:
-    """Measure splitting and parsing alone, the target, and the way to the line."""
+    """Measure splitting and parsing alone, which has a target, and all steps up to the lines."""
     plain = b'[' + b','.join(documents('medium', MIB // 650)) + b']'
     plain += b' ' * (MIB - len(plain))
     for kind, make in KINDS.items():
@@ -45,7 +45,7 @@ def hostile_rows(rounds: int) -> Iterator[Row]:
 
 
 def parse(data: bytes) -> None:
-    """Split a record and parse its documents, or refuse them."""
+    """Split a record and parse its documents. Ignore those that are malformed."""
     for document in split_record(data).documents:
         try:
             parse_event(document)
@@ -54,14 +54,14 @@ def parse(data: bytes) -> None:
 
 
 def lines_of(data: bytes) -> list[bytes]:
-    """Give the lines of a record, as the stages do; asserts that they keep to the limit of growth."""
+    """Return the lines of a record, like the stages. Assert that they do not exceed the limit of growth."""
     lines, limits = [], Limits(len(data))
     for document in split_record(data).documents:
         try:
             lines.append(encode_event(flatten_event(parse_event(document), limits)))
         except MalformedRecord:
             continue
-    # What a document came with is not charged, only what repeated keys add.
+    # The original bytes of a document are not charged, only what repeated keys add.
     assert sum(map(len, lines)) <= (MAX_GROWTH + 2) * len(data) + SPARE_BYTES
     return lines
 

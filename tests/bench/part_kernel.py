@@ -1,4 +1,4 @@
-"""The kernel against the Lambda handler and the plain draft, and whether their lines are equal."""
+"""Measure the kernel against the Lambda handler and the plain draft, and compare their lines."""
 from __future__ import annotations
 
 import gc
@@ -11,15 +11,15 @@ from tests.bench.kernel import AS_THEY_ARE, draft, ours, timed
 from tests.bench.node import Lambda
 from tests.bench.rounds import Row, take_turns
 
-#: Documents a batch, on both sides: the Lambda is invoked with so many records of one document each.
+#: Documents per batch on both sides. The Lambda is invoked with this many records of one document each.
 BATCH = 100
 TARGETS = {'small': 1.3, 'medium': 1.3, 'wide': 1.8}
 
 
 def kernel_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure bytes to bytes, 1, 5 and 50 documents a record; the Lambda takes one a record and renames nothing."""
+    """Measure 1, 5 and 50 documents per record. The Lambda has one per record, and renames nothing."""
     gc.collect()
-    gc.freeze()  # as a worker does, see pipeline/collector.py
+    gc.freeze()  # as a worker does, see pipeline/gc_tuning.py
     with Lambda() as handler:
         for size in SIZES:
             made = list(documents(size, count))
@@ -42,7 +42,7 @@ def kernel_rows(count: int, rounds: int) -> Iterator[Row]:
 
 
 def equality_rows(count: int) -> Iterator[Row]:
-    """Compare our lines, unrenamed, with those of the Lambda handler one by one."""
+    """Compare each line, without renaming, with that of the Lambda handler."""
     with Lambda() as handler:
         for size in SIZES:
             made = list(documents(size, count, seed=2))

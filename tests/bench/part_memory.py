@@ -1,4 +1,4 @@
-"""Memory over a run in which platforms, hours and keys are new all the time."""
+"""Measure the memory of a long run in which new platforms, hours and keys keep coming."""
 from __future__ import annotations
 
 import json
@@ -16,7 +16,7 @@ from tests.bench.whole import run_whole
 
 
 def memory_rows(seconds: float) -> Iterator[Row]:
-    """Run slice after slice for so long, as a continuous job on DirectRunner does, and look at what is resident."""
+    """Run slices for `seconds`, as a continuous job on DirectRunner does, and measure the resident memory."""
     rng, curve, ends = random.Random(1), list[float](), time.monotonic() + seconds
     while len(curve) < 12 or time.monotonic() < ends:
         run_whole(StubCalls(records(_ever_new(rng, 2000), 5), 4, 3_000_000))

@@ -1,4 +1,4 @@
-"""What it takes to answer --help and a wrong option, against importing Beam."""
+"""Measure the answers to --help and to a wrong option, against importing Beam."""
 from __future__ import annotations
 
 import subprocess

@@ -1,4 +1,4 @@
-"""The whole job in this process, between a stub of Kinesis and a store in memory, against its own kernel in a loop."""
+"""Measure the whole job in this process, with a stub of Kinesis and a store in memory, against its kernel alone."""
 from __future__ import annotations
 
 import time
@@ -16,7 +16,7 @@ EACH, SHARDS, SPREAD_MS = 5, 4, 3_000_000
 
 
 def whole_rows(count: int, rounds: int) -> Iterator[Row]:
-    """Measure data of one hour and six platforms, and of 24 hours and eight; with and without the backup."""
+    """Measure data of one hour and six platforms, and of 24 hours and eight, with and without the backup."""
     for hours, platforms, target in ((1, 6, '<= 2.5'), (24, 8, '<= 4')):
         made = list(records(documents('medium', count, hours=hours, platforms=platforms), EACH))
         calls = StubCalls(made, SHARDS, SPREAD_MS)

@@ -1,4 +1,4 @@
-"""Programs of their own, and what the kernel of the system says of them."""
+"""Run other programs, and read their CPU and memory from the operating system."""
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +17,7 @@ SAMPLE_S = 0.02
 
 
 class Ended(NamedTuple):
-    """CPU seconds of a process that ended, user and system, its peak of resident memory in MiB, and its output."""
+    """The CPU seconds (user and system) of an ended process, its peak resident memory in MiB, and its output."""
 
     cpu_s: float
     peak_mib: float
@@ -25,7 +25,7 @@ class Ended(NamedTuple):
 
 
 def run_process(command: Sequence[str], environment: dict[str, str] | None = None) -> Ended:
-    """Run a program to its end. Raises RuntimeError with its output where it fails."""
+    """Run a program to its end. Raise RuntimeError with its output if it fails."""
     with tempfile.TemporaryFile() as output:
         program = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         ended, peak = 0, 0.0
@@ -42,9 +42,9 @@ def run_process(command: Sequence[str], environment: dict[str, str] | None = Non
 
 
 def peak_mib(pid: int | str = 'self') -> float:
-    """Give the peak of resident memory of a process so far in MiB, 0 where it has ended.
+    """Return the peak resident memory of a process so far in MiB, or 0 if it has ended.
 
-    What `wait4` and `getrusage` tell of a child is no less than what its parent had when it started it.
+    `wait4` and `getrusage` would not do: for a child they report at least the memory of its parent at the start.
     """
     with contextlib.suppress(OSError):
         found = re.search(r'VmHWM:\s+(\d+) kB', pathlib.Path(f'/proc/{pid}/status').read_text())
@@ -53,5 +53,5 @@ def peak_mib(pid: int | str = 'self') -> float:
 
 
 def cpu_of_python(*arguments: str) -> float:
-    """Run this Python with these arguments; gives the CPU seconds."""
+    """Run this Python with these arguments. Return its CPU seconds."""
     return run_process([sys.executable, *arguments]).cpu_s

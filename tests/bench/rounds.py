@@ -1,4 +1,4 @@
-"""Candidates that take turns: medians of CPU seconds, and of the ratios within each round."""
+"""Let candidates take turns, and compute medians of their CPU seconds and of the ratios within each round."""
 from __future__ import annotations
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One measured thing for the table and the JSON: a `value` in `unit`, the `target` it is held against, if any."""
+    """A result for the table and the JSON: a `value` in `unit`, and the `target` for it, if there is one."""
 
     part: str
     what: str
@@ -22,22 +22,22 @@ class Row:
 
 @dataclasses.dataclass
 class Rounds:
-    """CPU seconds of each candidate, a list with one entry a round."""
+    """The CPU seconds of each candidate, one per round."""
 
     seconds: dict[str, list[float]]
 
     def median(self, name: str) -> float:
-        """Give the median CPU seconds of a candidate."""
+        """Return the median CPU seconds of a candidate."""
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str, base: str) -> float:
-        """Give the median over the rounds of a candidate's seconds as a multiple of the base's."""
+        """Return the median, over the rounds, of a candidate's seconds divided by those of the base."""
         pairs = zip(self.seconds[name], self.seconds[base], strict=True)
         return statistics.median(one / other for one, other in pairs)
 
 
 def take_turns(candidates: Mapping[str, Callable[[], float]], rounds: int, warm: bool = True) -> Rounds:
-    """Run every candidate once a round, in another order each time; `warm` runs each once before that, uncounted."""
+    """Run every candidate once per round, in a random order. With `warm`, first run each once without counting."""
     if warm:
         for run in candidates.values():
             run()
@@ -52,5 +52,5 @@ def take_turns(candidates: Mapping[str, Callable[[], float]], rounds: int, warm:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what is going on."""
+    """Print progress for a person who waits."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Where the CPU seconds of the whole process go: each stage once more, alone, on the same records."""
+"""Find where the CPU seconds of the whole process go: run each stage alone on the same records."""
 from __future__ import annotations
 
 import hashlib
@@ -23,13 +23,13 @@ from transforms import Origin, encode_event, flatten_event, parse_event, rename_
 from transforms.limits import Limits
 
 PORTION = 20
-#: As pipeline.main begins.
+#: How pipeline.main begins.
 START = 'from pipeline.gc_tuning import relax_gc; relax_gc(); import pipeline.run.run'
 LAYOUT, ORIGIN = Layout(), Origin('bench', 'shardId-000000000000', '1', arrival_ms=1_655_773_200_000)
 
 
 def stage_rows(aws: Emulators, stream: str, made: list[bytes], whole_s: float) -> Iterator[Row]:
-    """Give CPU seconds; what is left of the whole is Beam's: its graph, its shuffle, its counters."""
+    """Yield the CPU seconds of each stage. The rest of the whole is Beam's: its graph, shuffle and counters."""
     took: dict[str, float] = {'start: Python, Beam, boto3 imported': cpu_of_python('-c', START)}
     with mock.patch.dict(os.environ, demo_environment()):
         calls = connect(aws.endpoint, REGION)
@@ -50,7 +50,7 @@ def stage_rows(aws: Emulators, stream: str, made: list[bytes], whole_s: float) -
 
 
 def _kernel(made: list[bytes]) -> dict[str, float]:
-    """Take portions through the stages as the job does, and the time at each border."""
+    """Return the seconds of each stage, with portions of records as in the job."""
     names = ('split', 'parse', 'flatten', 'rename', 'encode')
     took = dict.fromkeys(names, 0.0)
     for at in range(0, len(made), PORTION):

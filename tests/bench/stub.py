@@ -1,4 +1,4 @@
-"""Kinesis as pages in memory: what the job costs without any network. Claims no fidelity."""
+"""Kinesis as pages in memory, to measure the job without a network. Not a faithful model of Kinesis."""
 from __future__ import annotations
 
 import bisect
@@ -13,28 +13,28 @@ from pipeline.windows import HOUR_MS
 
 PAGE_RECORDS = 10_000
 PAGE_BYTES = 10 << 20
-#: All records arrive within the hour that begins here; it is long over.
+#: All records arrived within the hour that begins here, long ago.
 BEGAN_MS = 1_655_773_200_000  # 2022-06-21T01:00:00Z
 NOW_MS = BEGAN_MS + 2 * HOUR_MS
 
 
 class StubCalls:
-    """The calls of a reader, answered from memory: records spread evenly over shards and over `spread_ms`."""
+    """Answer the calls of a reader from memory. Records are spread evenly over the shards and over `spread_ms`."""
 
     def __init__(self, records: Iterable[bytes], shards: int, spread_ms: int) -> None:
         datas = list(records)
         self._names = [f'shardId-{number:012d}' for number in range(shards)]
         self._shards: dict[str, list[RawRecord]] = {name: [] for name in self._names}
-        for place, data in enumerate(datas):
-            arrival_ms = BEGAN_MS + place * spread_ms // len(datas)
-            sequence = str(49_590_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000 + place)
-            self._shards[self._names[place % shards]].append(RawRecord(sequence, arrival_ms, f'key-{place}', data))
+        for number, data in enumerate(datas):
+            arrival_ms = BEGAN_MS + number * spread_ms // len(datas)
+            sequence = str(49_590_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000 + number)
+            self._shards[self._names[number % shards]].append(RawRecord(sequence, arrival_ms, f'key-{number}', data))
 
     def summary(self, stream: str) -> Summary:
         return Summary(BEGAN_MS, 365 * 24 * HOUR_MS, len(self._names), NOW_MS)
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
-        bounds = [HASH_RANGE * place // len(self._names) for place in range(len(self._names) + 1)]
+        bounds = [HASH_RANGE * number // len(self._names) for number in range(len(self._names) + 1)]
         return [ShardInfo(name, first, after - 1, True)
                 for name, first, after in zip(self._names, bounds, bounds[1:], strict=False)], NOW_MS
 
@@ -53,5 +53,5 @@ class StubCalls:
 
 
 def in_place_of_kinesis(calls: StubCalls) -> mock._patch[object]:
-    """Make every reader of this process ask the stub, for as long as the `with` block lasts."""
+    """Let every reader of this process call the stub during a `with` block."""
     return mock.patch.object(pipeline.kinesis.shared, 'connect', lambda endpoint_url, region: calls)

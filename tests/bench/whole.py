@@ -1,4 +1,4 @@
-"""The whole job in this process: a stub of Kinesis to a store in memory, by the chain of pipeline/job.py."""
+"""Run the whole job of pipeline/job.py in this process, from a stub of Kinesis to a store in memory."""
 from __future__ import annotations
 
 import dataclasses
@@ -24,19 +24,19 @@ from transforms import CONVENTION, EVENT_VALUE
 FLUSH_MS = 300_000
 KINDS = ('events', 'errors', 'backup')
 _runs = itertools.count()
-#: Runners that run a worker of their own here give it a copy of the job: stores are found by number.
+#: Some runners start a worker in this process with a copy of the job. So the stores are found by number.
 _stores: dict[int, MemoryStore] = {}
 
 
 @dataclasses.dataclass(frozen=True)
 class SharedStore:
-    """A MemoryStore of this process that may be pickled: the copy is the same store."""
+    """A MemoryStore of this process that can be pickled. The copy is the same store."""
 
     number: int
 
     @property
     def store(self) -> MemoryStore:
-        """The store itself."""
+        """Return the store itself."""
         return _stores.setdefault(self.number, MemoryStore())
 
     def __getattr__(self, name: str) -> object:
@@ -46,7 +46,7 @@ class SharedStore:
 
 
 def run_whole(calls: StubCalls, backup: bool = False) -> MemoryStore:
-    """Run the job to its end over the hour in the stub; gives what it wrote."""
+    """Run the job on the hour in the stub. Return what it wrote."""
     number = next(_runs)
     with in_place_of_kinesis(calls):
         _pipeline(number, 'DirectRunner', backup, BEGAN_MS + HOUR_MS).run().wait_until_finish()
@@ -54,7 +54,7 @@ def run_whole(calls: StubCalls, backup: bool = False) -> MemoryStore:
 
 
 def run_continuous(calls: StubCalls) -> None:
-    """Run the job without an end on Prism until the last window of the hour is committed; it goes on running then."""
+    """Run the continuous job on Prism until the last window of the hour is committed. It keeps running after that."""
     number = next(_runs)
     patch = in_place_of_kinesis(calls)
     patch.start()
