@@ -95,5 +95,5 @@ def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends
 
 
 def committed(lake: Lake) -> int:
-    """Tell how many windows with records are committed."""
+    """Return how many windows with records are committed."""
     return sum(manifest['counts']['records'] > 0 for manifest in lake.manifests('flink').values())
