@@ -183,7 +183,7 @@ def reason_of(error: Exception, advice: str = '') -> str:
 
 
 def words_of(error: Exception) -> str:
-    """Give an error's own words, assigned into one line; of a long text the beginning and the end."""
+    """Return an error's own words in one line; of a long text the beginning and the end."""
     if isinstance(error, ClientError):
         text = error.response['Error'].get('Message') or ''
     elif isinstance(error, CredentialRetrievalError):

@@ -22,13 +22,13 @@ from pipeline.progress import PROGRESS
 INTERRUPTED = 130
 FAILED = 1
 
-#: Beam warns there of options that are the job server's, which are checked here, and of each server that it starts. The
-#: AWS SDK shows a traceback of credentials that it cannot renew while those it has still hold; a call says it later.
+#: Loggers that say too much. Beam warns of options of its job server, which are checked here, and of each server that
+#: it starts. The AWS SDK logs a traceback if it cannot renew credentials that are still valid; a call fails later.
 QUIET = ('apache_beam.options.pipeline_options', 'apache_beam.utils.subprocess_server', 'botocore.credentials')
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job; gives the exit code: 0 done, 1 failed or incomplete, 2 wrong options, 130 interrupted.
+    """Run the job. Return the exit code: 0 done, 1 failed or incomplete, 2 refused, 130 interrupted.
 
     A continuous run that is ended by Ctrl-C or SIGTERM has done its work: 0.
     """
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 def leave(code: int) -> NoReturn:
     """End the process: a runner's threads may be in the middle of a window, which a resume reads again.
 
-    What runners registered for the end is run, since that ends the processes that they started.
+    The exit handlers of runners are called, since these end the processes that the runners started.
     """
     logging.disable(logging.CRITICAL)
     _hush_threads()
@@ -61,24 +61,22 @@ def _run(options: Options) -> int:
     from pipeline.runners.failures import reason_of
 
     try:
-        with _quiet_beam(options):
-            for line in run(options):
-                _say(_fitting(line, options))
+        with _quiet_beam(_runs_here(options.runner)):
+            run(options, lambda line: _say(_fitting(line, options.start_over)))
     except Exception as error:
         reason, code = reason_of(error), error.exit_code if isinstance(error, PipelineError) else FAILED
         if reason is None:
             traceback.print_exc()
             reason = 'a bug, see above; what is committed stays, go on with --start=resume'
-        return _failed(_fitting(reason, options) if code == FAILED else reason, code)
+        return _failed(_fitting(reason, options.start_over) if code == FAILED else reason, code)
     return 0
 
 
-def _fitting(line: str, options: Options) -> str:
-    """Fit the advice of a line to this run: --start=resume neither goes on with a replay nor goes with --start_over.
-    """
+def _fitting(line: str, start_over: bool) -> str:
+    """Fit the advice of a line to this run: --start=resume does not go on with a replay, nor go with --start_over."""
     if PROGRESS.replays:
         return line.replace('go on with --start=resume', 'run the same command again')
-    return line.replace('--start=resume', '--start=resume, without --start_over') if options.start_over else line
+    return line.replace('--start=resume', '--start=resume, without --start_over') if start_over else line
 
 
 def _say(line: str) -> None:
@@ -94,9 +92,8 @@ def _failed(reason: str, code: int) -> int:
 
 
 @contextlib.contextmanager
-def _quiet_beam(options: Options) -> Iterator[None]:
-    """Keep Beam from telling of a failure once a step, by log and on stderr: all of it is in the exception as well."""
-    here = _in_this_process(options)
+def _quiet_beam(here: bool) -> Iterator[None]:
+    """Keep Beam from reporting a failure once a step, in the log and on stderr: all of it is in the exception."""
     logging.basicConfig(level=logging.CRITICAL if here else logging.WARNING,
                         format='%(asctime)s %(levelname)s %(message)s', force=True)
     # A terminal has the progress line; a log has a line a minute of each reader.
@@ -118,26 +115,26 @@ def _hush_threads() -> None:
 
 @functools.cache
 def _nowhere() -> TextIO:
-    """Open a place for what nobody reads; never closed, since threads of a dead runner write to it to the very end."""
+    """Open a place for what nobody reads. It is never closed: threads of a dead runner write to it to the very end."""
     return open(os.devnull, 'w')
 
 
 def _interrupted(options: Options) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # a second one does not wait for anything
-    if _in_this_process(options):
+    if _runs_here(options.runner):
         # Beam makes an ordinary error of an exception that is raised in the middle of its work.
         leave(_ended(options))
     raise KeyboardInterrupt  # the job on the cluster is to be cancelled first
 
 
-def _in_this_process(options: Options) -> bool:
-    return options.runner in ('DirectRunner', 'PrismRunner')
+def _runs_here(runner: str) -> bool:
+    return runner in ('DirectRunner', 'PrismRunner')
 
 
 def _ended(options: Options) -> int:
     clear = '\r\033[K' if os.isatty(2) else ''
     # Not print: the signal may have come in the middle of one.
-    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options)
+    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options.start_over)
     os.write(2, f'{clear}{line}\n'.encode())
     return 0 if options.stop is None else INTERRUPTED

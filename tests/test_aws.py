@@ -122,7 +122,7 @@ def helper(tmp_path: pathlib.Path, text: str) -> str:
 
 @contextlib.contextmanager
 def permissions_count() -> Iterator[None]:
-    """Give up the right of root to read what it may not (Linux: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) for a while."""
+    """Give up the right of root to read what it may not (Linux: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)."""
     libc, header = ctypes.CDLL(None, use_errno=True), (ctypes.c_uint32 * 2)(0x20080522, 0)
     before, without = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
     assert libc.capget(header, before) == 0

@@ -28,7 +28,7 @@ def handler() -> Iterator[Lambda]:
 
 
 @pytest.mark.parametrize('size', SIZES)
-def test_the_lambda_gives_the_same_lines_but_for_the_spelling_of_numbers(handler: Lambda, size: str) -> None:
+def test_the_lambda_gives_the_same_lines_but_for_numbers_and_empty_containers(handler: Lambda, size: str) -> None:
     made = list(documents(size, 300))
 
     handler.load(made)
@@ -53,6 +53,8 @@ def test_spelling_is_all_that_may_differ() -> None:
     assert not same_but_for_spelling(b'{"a":12,"b":1}', b'{"a":12.0,"b":true}')
     assert not same_but_for_spelling(b'{"a":12,"b":1}', b'{"b":1,"a":12}')
     assert not same_but_for_spelling(b'{"a":12}', b'{"a":"12"}')
+    assert same_but_for_spelling(b'{"a":{},"b":[]}', b'{"a":null,"b":null}')
+    assert not same_but_for_spelling(b'{"a":{}}', b'{"a":{}}'.replace(b'{}', b'""'))
 
 
 @pytest.mark.parametrize('size', SIZES)

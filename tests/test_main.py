@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,9 +30,10 @@ def _handlers() -> Iterator[None]:
 
 def outcome_of(monkeypatch: pytest.MonkeyPatch, *lines: str, error: BaseException | None = None,
                args: list[str] = ARGS) -> int:
-    """Give the exit code where a run gives these lines and then that error."""
-    def run(_: Any) -> Iterator[str]:
-        yield from lines
+    """Return the exit code of a run that says these lines and then raises that error."""
+    def run(_: Any, say: Callable[[str], None]) -> None:
+        for line in lines:
+            say(line)
         if error:
             raise error
 
@@ -75,8 +76,8 @@ def test_a_signal_ends_the_process_whatever_it_is_doing(number: int) -> None:
     script = ('import time, pipeline.options.beam_options, pipeline.main as program\n'
               'pipeline.options.beam_options.import_beam()\n'
               'import pipeline.run.run\n'
-              'def run(options):\n'
-              '    yield "reading"\n'
+              'def run(options, say):\n'
+              '    say("reading")\n'
               '    try:\n'
               '        for _ in range(600):\n'  # Python may miss a signal on its way into one long sleep
               '            time.sleep(0.1)\n'

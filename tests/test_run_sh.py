@@ -56,7 +56,7 @@ class Machine:
                               cwd=self.bin, env={'PATH': str(self.bin), **environment})
 
     def asked(self) -> list[list[str]]:
-        """Give what Pythons were asked since the last time, but for their versions."""
+        """Return what Pythons were asked since the last time, but for their versions."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
         self.log.unlink(missing_ok=True)
         return [line for line in lines if line[1] != '-c']
@@ -68,7 +68,7 @@ def machine(tmp_path: pathlib.Path) -> Machine:
 
 
 def installs(machine: Machine) -> list[str]:
-    """Give what was installed since the last time."""
+    """Return what was installed since the last time."""
     return [line[-2] for line in machine.asked() if line[1:4] == ['-m', 'pip', 'install']]
 
 

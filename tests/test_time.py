@@ -14,13 +14,14 @@ from apache_beam.testing.test_stream import TestStream as _TestStream
 from apache_beam.transforms.window import TimestampedValue
 
 from pipeline.commit.commit import CommitSettings, CommitWindow
-from pipeline.commit.manifests import ResumePoint, read_resume_point, write_resume_point
+from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
 from pipeline.options.types import iso_ms
+from pipeline.source import ShardCounts
 from pipeline.stores.base import MemoryStore
 from pipeline.write.layout import Layout
 from pipeline.write.objects import WriteObjects
 from pipeline.write.window import WindowByHour
-from tests.ledgers import row
+from tests.ledgers import SETTINGS, report_row
 from transforms import FlattenEvents, Origin, Record, RenameFields, SplitRecords
 
 FLUSH_MS = 300_000
@@ -54,7 +55,7 @@ class Flow:
 
     def __init__(self, name: str, readers: int = 1) -> None:
         self.store = STORES[name] = MemoryStore()
-        write_resume_point(self.store, ResumePoint(START, START, {}, {}))
+        write_resume_point(self.store, ResumePoint(START, START, {}, SETTINGS))
         self._name, self._readers = name, readers
         self._events, self._watermark_ms = _TestStream(), 0
         self.watermark(START)
@@ -79,17 +80,17 @@ class Flow:
         window_ms = START + window * FLUSH_MS
         shards = self.records.get(window_ms, {})
         for reader in readers:
-            mine = {f'app/{shard}': {'records': len(records), 'bytes': 0, 'first': '', 'last': ''}
+            mine = {f'app/{shard}': ShardCounts(len(records), 0, '', '')
                     for shard, records in shards.items() if int(shard, 36) % self._readers == reader}
-            account = row('account', {'reader': reader, 'readers': self._readers, 'shards': mine, 'positions': {}})
-            self._events = self._events.add_elements([TimestampedValue(account, window_ms / 1000)])
+            row = report_row(reader, self._readers, mine)
+            self._events = self._events.add_elements([TimestampedValue(row, window_ms / 1000)])
         self.watermark(window_ms + FLUSH_MS)
         return self
 
     def end(self) -> 'Flow':
         """Run it all."""
         store = KeptStore(self._name)
-        conf = CommitSettings(store, {'events': store, 'errors': store}, FLUSH_MS, {}, backup=False)
+        conf = CommitSettings(store, {'events': store, 'errors': store}, FLUSH_MS, SETTINGS, backup=False)
         # Without --streaming this runner groups once, at the end.
         pipeline = _TestPipeline(runner='BundleBasedDirectRunner', options=PipelineOptions(['--streaming']))
         arrived = pipeline | self._events.advance_watermark_to_infinity()
@@ -113,7 +114,7 @@ class Flow:
 
     @property
     def objects(self) -> dict[str, list[Any]]:
-        """Give the value `n` of each line, by path."""
+        """Return the value `n` of each line, by path."""
         return {path: [json.loads(line).get('n') for line in gzip.decompress(data).splitlines()]
                 for path, data in self.store.items() if path.startswith(('events/', 'errors/'))}
 
@@ -123,8 +124,8 @@ class Flow:
 
     @property
     def resume(self) -> int:
-        """Give how many windows after START resume.json is."""
-        return ((read_resume_point(self.store) or ResumePoint(0, 0, {}, {})).end_ms - START) // FLUSH_MS
+        """Return how many windows after START resume.json is."""
+        return ((read_resume_point(self.store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms - START) // FLUSH_MS
 
     def watermark(self, ms: int) -> 'Flow':
         """Move the watermark, if that is later than where it is."""
@@ -210,7 +211,7 @@ def test_a_window_that_is_closed_early_is_never_declared_complete(
     assert flow.objects == {f'{folder()}/{name("1015")}': [1], f'{folder()}/{name("1020")}': [3]}
     assert (flow.committed, flow.resume, flow.incomplete) == (['20261123T102000Z.json'], 0, 1)
     assert [record.getMessage() for record in caplog.records if record.name == 'pipeline.commit.commit'] == [
-        'window 2026-11-23T10:15:00Z is not complete: 0 of ? readers have accounted for it. It gets no manifest; a run '
+        'window 2026-11-23T10:15:00Z is not complete: 0 of ? readers have reported it. It gets no manifest; a run '
         'with --start=resume makes it whole']
 
 
@@ -222,7 +223,7 @@ def test_a_record_that_the_runner_drops_leaves_its_window_without_a_manifest(
         flow.close(0).end()
 
     assert (flow.committed, flow.resume, flow.incomplete) == ([], 0, 1)
-    assert 'records read = records bucketed + broken KPL aggregates: 2 is not 1' in caplog.text
+    assert 'records read = records placed + broken KPL aggregates: 2 is not 1' in caplog.text
 
 
 @pytest.mark.parametrize('flow', [3], indirect=True)
@@ -234,7 +235,7 @@ def test_a_window_that_one_reader_does_not_account_for_is_not_complete(
         flow.end()
 
     assert (flow.committed, flow.resume, flow.incomplete) == (['20261123T102000Z.json'], 0, 1)
-    assert '2 of 3 readers have accounted for it' in caplog.text
+    assert '2 of 3 readers have reported it' in caplog.text
 
 
 def test_the_same_stream_once_more_makes_whole_what_was_not_and_changes_nothing_else(flow: Flow) -> None:

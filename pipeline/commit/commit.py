@@ -1,22 +1,24 @@
-"""CommitWindow: a manifest for each window that is complete, and resume.json moved behind it."""
+"""CommitWindow: write a manifest for each window that is complete, and move resume.json behind it."""
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
+import msgspec
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import FixedWindows
 
 from pipeline.commit.ledger import Ledger, add_up, imbalance
 from pipeline.commit.manifests import (
-    advance_resume_point,
+    Manifest,
+    Settings,
     make_manifest,
     manifests_between,
     read_manifest,
-    retreat_resume_point,
     write_manifest,
 )
+from pipeline.commit.resume_point import advance_resume_point, retreat_resume_point
 from pipeline.errors import ManifestError
 from pipeline.paths import manifest_path
 from pipeline.progress import PROGRESS
@@ -24,20 +26,21 @@ from pipeline.stores.base import Store
 from pipeline.windows import iso
 
 _log = logging.getLogger(__name__)
+_COUNTED = ('records', 'documents', 'lines', 'document_errors', 'fragments', 'unreadable_times')
 
 
 @dataclasses.dataclass(frozen=True)
 class CommitSettings:
     """What a commit needs to know.
 
-    `settings` and the places of errors and backups that were `moved` go into each manifest, `stores` are those of the
-    objects.
+    `store` is that of the manifests, `stores` those of the objects by the first part of their paths. `settings` and
+    `moved`, the places of errors and backup that are not below the output, go into each manifest.
     """
 
     store: Store
     stores: dict[str, Store]
     flush_ms: int
-    settings: dict[str, Any]
+    settings: Settings
     backup: bool = True
     replace: bool = False
     moves_resume_point: bool = True
@@ -47,44 +50,63 @@ class CommitSettings:
 def commit_window(conf: CommitSettings, window_ms: int, ledger: Ledger) -> int:
     """Write the manifest of a complete window, then remove what only its earlier manifests list, then move resume.json.
 
-    Gives the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
-    Raises ManifestError where one of other settings is there all the same: runs are only begun where none is.
+    Return the number of objects whose content differs from what an earlier manifest of equal settings says (must be 0).
+    Raise ManifestError if there is a manifest of other settings: a run does not begin if it meets one, so another job
+    must have written it meanwhile.
     """
-    earlier, moved = _earlier_manifests(conf, window_ms), dict(conf.moved)
-    if not conf.replace and any(manifest['settings'] != conf.settings for manifest in earlier):
+    earlier = _earlier_manifests(conf, window_ms)
+    if not conf.replace and any(manifest.settings != conf.settings for manifest in earlier):
         raise ManifestError(f'window {iso(window_ms)} was committed by another run with other settings: two jobs write '
                             'to this output; end one of them, then let the other write its windows again with '
                             f'--start={iso(window_ms)} --start_over --replace')
+    manifest = make_manifest(window_ms, conf.flush_ms, ledger, conf.settings, conf.moved)
     if not conf.backup:
-        # A replay without a backup must not remove the one that is there.
-        ledger.objects.update({item['path']: item for manifest in earlier for item in manifest['objects']
-                               if item['path'].startswith('backup/')})
-        moved.update(place for manifest in earlier for place in manifest.get('moved', {}).items()
-                     if place[0] == 'backup')
-    listed = {item['path']: item['sha256'] for manifest in earlier for item in manifest['objects']}
-    unfinished = {path for manifest in earlier for path in manifest.get('removing', ())}
-    stale = sorted((listed.keys() | unfinished) - ledger.objects.keys())
-    whole = make_manifest(window_ms, conf.flush_ms, ledger, conf.settings, moved)
-    # Whoever writes this window again after a crash in the middle removes the rest.
-    write_manifest(conf.store, {**whole, 'removing': stale} if stale else whole)
+        manifest = _with_earlier_backup(manifest, earlier)
+    _replace_manifests(conf, earlier, manifest)
+    if conf.moves_resume_point:
+        advance_resume_point(conf.store, conf.settings)
+    return _differing(earlier, manifest)
+
+
+def _with_earlier_backup(manifest: Manifest, earlier: Sequence[Manifest]) -> Manifest:
+    """Return the manifest with the backup that is there: a replay without a backup must not remove it."""
+    kept = {item.path: item for before in earlier for item in before.objects if item.path.startswith('backup/')}
+    kept |= {item.path: item for item in manifest.objects}
+    moved = dict(manifest.moved)
+    for before in earlier:
+        moved.update(place for place in before.moved.items() if place[0] == 'backup')
+    return msgspec.structs.replace(manifest, objects=[kept[path] for path in sorted(kept)], moved=moved)
+
+
+def _replace_manifests(conf: CommitSettings, earlier: Sequence[Manifest], manifest: Manifest) -> None:
+    """Write a manifest, and remove the objects and manifests that it replaces.
+
+    The manifest names what is to be removed until that is done: whoever writes this window again after a crash in the
+    middle removes the rest.
+    """
+    listed = {path for before in earlier for path in (*before.hashes, *before.removing)}
+    stale = sorted(listed - manifest.hashes.keys())
+    write_manifest(conf.store, msgspec.structs.replace(manifest, removing=stale))
     for path in stale:
         conf.stores[path.split('/', 1)[0]].delete(path)
     if stale:
-        write_manifest(conf.store, whole)
-    for manifest in earlier:
-        if manifest['window_ms'] != window_ms:  # of a shorter flush interval: it would list what is no longer there
-            conf.store.delete(manifest_path(manifest['window_ms']))
-    if conf.moves_resume_point:
-        advance_resume_point(conf.store, conf.settings)
-    if any(manifest['settings'] != conf.settings for manifest in earlier):
+        write_manifest(conf.store, manifest)
+    for before in earlier:
+        if before.window_ms != manifest.window_ms:  # of a shorter flush interval: it would list what is no longer there
+            conf.store.delete(manifest_path(before.window_ms))
+
+
+def _differing(earlier: Sequence[Manifest], manifest: Manifest) -> int:
+    if any(before.settings != manifest.settings for before in earlier):
         return 0
-    return sum(listed.get(path, item['sha256']) != item['sha256'] for path, item in ledger.objects.items())
+    listed = {path: sha256 for before in earlier for path, sha256 in before.hashes.items()}
+    return sum(listed.get(path, sha256) != sha256 for path, sha256 in manifest.hashes.items())
 
 
 def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
-    """Take back what says that a window is complete, if an earlier run committed it: its objects are now cut short.
+    """If an earlier run committed this window, remove its manifest: its objects are now cut short.
 
-    Nothing is deleted unless it is there: a bucket may deny deletion to whoever never needs it.
+    Delete only what is there, since a bucket may deny deletion.
     """
     path = manifest_path(window_ms)
     if conf.store.get(path) is not None:
@@ -93,7 +115,7 @@ def withdraw_window(conf: CommitSettings, window_ms: int) -> None:
         retreat_resume_point(conf.store, window_ms, conf.flush_ms, conf.settings)
 
 
-def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[dict[str, Any]]:
+def _earlier_manifests(conf: CommitSettings, window_ms: int) -> list[Manifest]:
     if conf.replace:  # other settings may have cut this stretch into several windows
         return list(manifests_between(conf.store, window_ms, window_ms + conf.flush_ms))
     manifest = read_manifest(conf.store, window_ms)
@@ -105,7 +127,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         self._conf = conf
 
     def infer_output_type(self, input_type: Any) -> Any:
-        return Any  # as in ReadKinesis: not to be found out
+        return Any  # spares Beam reading bytecode, as in ReadKinesis
 
     def process(self, element: tuple[bytes, Iterable[bytes]],
                 window: Any = beam.DoFn.WindowParam) -> None:
@@ -130,9 +152,8 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         self._count(ledger)
 
     def _count(self, ledger: Ledger) -> None:
-        total = ledger.totals()
-        counts = {name: total[name] for name in ('records', 'documents', 'lines', 'document_errors', 'fragments',
-                                               'unreadable_times')}
+        total = ledger.counts()
+        counts = {name: getattr(total, name) for name in _COUNTED}
         for name, count in {'windows': 1, 'objects': len(ledger.objects), **counts}.items():
             if count:
                 Metrics.counter('commit', name).inc(count)
@@ -142,7 +163,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
 class CommitWindow(beam.PTransform):  # type: ignore[misc]
     """Gather the rows of the ledger (PCollection[bytes]) by flush window, and commit each window that balances.
 
-    A window that does not is counted (`incomplete_windows`) and warned of, and gets no manifest.
+    A window that does not balance gets no manifest. It is counted (`incomplete_windows`), and a warning says why.
     """
 
     conf: CommitSettings

@@ -1,4 +1,4 @@
-"""What the reader asks of Kinesis, and the answers as plain values."""
+"""The calls that a reader makes to Kinesis, and their answers as plain values."""
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
@@ -7,7 +7,10 @@ from pipeline.source import RawRecord
 
 
 class Page(NamedTuple):
-    """Answer of GetRecords; `next_iterator` is None when the shard is closed and read out, `now_ms` AWS's clock."""
+    """The answer of GetRecords. All times are in ms, `now_ms` is AWS's clock.
+
+    `next_iterator` is None if the shard is closed and read to its end. `behind_ms` is how far behind the tip it is.
+    """
 
     records: list[RawRecord]
     next_iterator: str | None
@@ -16,7 +19,7 @@ class Page(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What DescribeStreamSummary says of a stream."""
+    """The answer of DescribeStreamSummary; times are epoch ms, the retention is in ms."""
 
     created_ms: int
     retention_ms: int
@@ -25,7 +28,7 @@ class Summary(NamedTuple):
 
 
 class ShardInfo(NamedTuple):
-    """A listed shard: its hash range, and whether it still takes records."""
+    """A shard of a listing: its hash range, both ends included, and whether it still takes records."""
 
     shard: str
     first_hash: int
@@ -34,10 +37,22 @@ class ShardInfo(NamedTuple):
 
 
 class KinesisApi(Protocol):
-    """What the reader asks of Kinesis; `stream` is a name or, where known, an ARN."""
+    """The calls that a reader makes to Kinesis. `stream` is an ARN, or the name if the ARN is not known.
 
-    def summary(self, stream: str) -> Summary: ...
-    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]: ...
-    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str: ...
-    def holds(self, stream: str, shard: str, sequence: str) -> bool: ...
-    def records(self, stream: str, shard: str, iterator: str) -> Page: ...
+    Each raises PassingError, ExpiredIterator, ShardGone (see kinesis/errors.py) or ReadError if it fails.
+    """
+
+    def summary(self, stream: str) -> Summary:
+        """Return the state of a stream."""
+
+    def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
+        """Return every shard that retention keeps, and AWS's time of the first answer (epoch ms)."""
+
+    def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str:
+        """Return an iterator after `sequence`; if that is empty, at the time `since_ms`, or (0) at the beginning."""
+
+    def holds(self, stream: str, shard: str, sequence: str) -> bool:
+        """Return whether retention still keeps that record."""
+
+    def records(self, stream: str, shard: str, iterator: str) -> Page:
+        """Return the page at an iterator: up to 10,000 records or 10 MiB."""

@@ -1,4 +1,4 @@
-"""Batches of Kinesis records into records of producers, a list at a time."""
+"""Turn batches of Kinesis records into the records that producers put, a list at a time."""
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -8,41 +8,46 @@ from pipeline.kinesis.kpl import deaggregate_record
 from pipeline.source import Batch
 from transforms import Failure, MalformedRecord, Origin, Record
 
-#: A page passes through the stages in portions, each still in the processor's cache when the next stage takes it:
-#: 64 KiB took a sixth less CPU than a whole page for the whole job, and a page of documents less memory.
+#: A page passes through the stages in portions, so that each is still in the processor's cache at the next stage. With
+#: 64 KiB the whole job takes a sixth less CPU than with whole pages, and less memory.
 PORTION_BYTES = 64 << 10
 
 
 class Deaggregated(NamedTuple):
-    """The records of a batch, and its broken aggregates, whole."""
+    """The records of a batch, and a failure with all bytes for each broken aggregate."""
 
     records: list[Record]
     failures: list[Failure]
 
 
 def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
-    """Give each producer's record with its origin; sub-sequence numbers count within a KPL aggregate."""
+    """Return the records that producers put, each with its origin; `labels` has the label of each stream by name.
+
+    `sub_sequence` counts the records within a KPL aggregate; it is 0 for a record that is none.
+    """
     deaggregated = Deaggregated([], [])
     label = labels[batch.stream]
     for raw in batch.records:
-        origin = Origin(batch.stream, batch.shard, raw.sequence, 0, raw.partition_key, raw.arrival_ms, label,
-                        batch.window_ms, batch.part)
+        origin = Origin(stream=batch.stream, shard=batch.shard, sequence=raw.sequence, sub_sequence=0,
+                        partition_key=raw.partition_key, arrival_ms=raw.arrival_ms, label=label,
+                        window_ms=batch.window_ms, part=batch.part)
         try:
             users = deaggregate_record(raw.partition_key, raw.data)
         except MalformedRecord as error:
-            deaggregated.failures.append(Failure(origin, 'read', error.code, error.message, raw.data, 0, 0))
+            deaggregated.failures.append(Failure(origin, stage='read', code=error.code, message=error.message,
+                                                 fragment=raw.data, index=0, offset=0))
             continue
         if len(users) == 1 and users[0].data is raw.data:
             deaggregated.records.append(Record(origin, raw.data))
             continue
-        for place, user in enumerate(users):
-            sub = origin._replace(sub_sequence=place, partition_key=user.partition_key)
+        for index, user in enumerate(users):
+            sub = origin._replace(sub_sequence=index, partition_key=user.partition_key)
             deaggregated.records.append(Record(sub, user.data))
     return deaggregated
 
 
 def portions(batch: Batch) -> Iterator[Batch]:
-    """Cut a batch into pieces of about PORTION_BYTES, in its order."""
+    """Yield a batch in pieces of about PORTION_BYTES record bytes, in order; a record is never cut."""
     begin = size = 0
     for end, raw in enumerate(batch.records, 1):
         size += len(raw.data)
@@ -54,7 +59,10 @@ def portions(batch: Batch) -> Iterator[Batch]:
 
 
 class DeaggregateBatches(beam.DoFn):  # type: ignore[misc]
-    """A splittable DoFn with a watermark estimator cannot yield batches (2.77.0); this step does it."""
+    """Yield lists of records; broken aggregates go to the output `malformed`.
+
+    This is a step of its own because a splittable DoFn with a watermark estimator cannot yield batches (Beam 2.77.0).
+    """
 
     def __init__(self, labels: dict[str, str]) -> None:
         self._labels = labels

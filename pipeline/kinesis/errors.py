@@ -1,8 +1,8 @@
-"""What a Kinesis call can fail with, sorted by what a reader does about it. A failure for good is a ReadError.
+"""The failures of Kinesis calls that a reader handles by itself. A failure for good is a ReadError.
 
 Exception
-├── PassingError      for now: the same call is worth making again a little later
-├── ExpiredIterator   by age: ask for a new iterator, by sequence number
+├── PassingError      the call fails for now: make it again a little later
+├── ExpiredIterator   the iterator is too old: ask for a new one by sequence number
 └── ShardGone         the shard is older than the retention of its stream
 """
 from __future__ import annotations
@@ -31,10 +31,8 @@ ADVICE = {
     'ResourceNotFoundException': 'check the name of the stream, the account and the region'}
 
 
-
-
 class PassingError(Exception):
-    """A Kinesis call failed for now. `reason` says what to do if it goes on, and in whose words it failed."""
+    """A Kinesis call failed for now. `reason` says what to do if it keeps failing, and what AWS or the SDK said."""
 
     def __init__(self, code: str, reason: str = NETWORK) -> None:
         super().__init__(code)
@@ -48,11 +46,11 @@ class ExpiredIterator(Exception):
 
 
 class ShardGone(Exception):
-    """The shard is no longer there, or its stream is not."""
+    """The shard or its stream does not exist any more."""
 
 
 def error_of(error: Exception, call: str, stream: str, shard: str | None) -> Exception:
-    """Return what a failure of `call`, the client's name of it (`get_records`), is to a reader."""
+    """Return the exception to raise for an SDK error of `call`, a method of the client such as `get_records`."""
     code, advice = code_of(error), ''
     if isinstance(error, ClientError) and not is_of_credentials(error):
         if code == 'ExpiredIteratorException':
@@ -64,10 +62,9 @@ def error_of(error: Exception, call: str, stream: str, shard: str | None) -> Exc
         advice = f'grant kinesis:{error.operation_name} on the stream' if code in DENIED else ADVICE.get(code, '')
     elif passes(error):
         return PassingError(name_of(error), reason_of(error, NETWORK))
-    return ReadError(f'Kinesis {call} on {place_of(stream, shard)} failed with {name_of(error)}: '
+    return ReadError(f'Kinesis {call} on {_target(stream, shard)} failed with {name_of(error)}: '
                      f'{reason_of(error, advice)}')
 
 
-def place_of(stream: str, shard: str | None) -> str:
-    """Name what a call was about."""
+def _target(stream: str, shard: str | None) -> str:
     return f'stream {stream}, shard {shard}' if shard else f'stream {stream}'

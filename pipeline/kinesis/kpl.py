@@ -1,6 +1,6 @@
-"""Records that the Kinesis Producer Library aggregated, taken apart again.
+"""Take apart the records that the Kinesis Producer Library (KPL) aggregated.
 
-An aggregate is the magic F3 89 9A C2, a protobuf message AggregatedRecord, and the MD5 of that message
+An aggregate consists of the magic bytes F3 89 9A C2, a protobuf message AggregatedRecord, and the MD5 of that message
 (awslabs/amazon-kinesis-producer, aggregation-format.md).
 """
 from __future__ import annotations
@@ -17,17 +17,17 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class UserRecord(NamedTuple):
-    """What a producer put: its partition key and its bytes."""
+    """A record that a producer put: its partition key and its bytes."""
 
     partition_key: str | None
     data: bytes
 
 
 def deaggregate_record(partition_key: str | None, data: bytes) -> list[UserRecord]:
-    """Give the user records of a Kinesis record: those of an aggregate, or the record itself, untouched.
+    """Return the user records of a Kinesis record: those of an aggregate, or the record itself, unchanged.
 
-    None is left out for its hash key. Raises MalformedRecord (invalid-kpl) for a message that is not of the format
-    although its MD5 is right; a wrong MD5 says that it was no aggregate.
+    User records are returned whatever their hash key is. If the MD5 is wrong, the record is not an aggregate. Raise
+    MalformedRecord (invalid-kpl) if the MD5 is right but the message does not have the format.
     """
     body = data[len(MAGIC):-DIGEST_BYTES]
     if data[:4] != MAGIC or not body or hashlib.md5(body, usedforsecurity=False).digest() != data[-DIGEST_BYTES:]:
@@ -56,33 +56,34 @@ def _user_record(record: dict[int, int | bytes], keys: list[str]) -> UserRecord:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Read (field number, value) off a protobuf message; raises IndexError or ValueError where it is none."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
+    """Yield (field number, value) of a protobuf message. Raise IndexError or ValueError if it is not one."""
+    offset = 0
+    while offset < len(message):
+        tag, offset = _varint(message, offset)
         kind = tag & 7
         if kind == _VARINT:
-            number, at = _varint(message, at)
+            number, offset = _varint(message, offset)
             yield tag >> 3, number
             continue
         if kind == _BYTES:
-            size, at = _varint(message, at)
+            size, offset = _varint(message, offset)
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
         else:
             raise ValueError('unknown wire type')
-        if at + size > len(message):
+        if offset + size > len(message):
             raise ValueError('a field reaches past the end')
-        yield tag >> 3, message[at:at + size]
-        at += size
+        yield tag >> 3, message[offset:offset + size]
+        offset += size
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: bytes, offset: int) -> tuple[int, int]:
+    """Return the number that is encoded at `offset`, and the offset after it."""
     number = shift = 0
     while shift < 70:
-        byte = message[at]
+        byte = message[offset]
         number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 0x80:
-            return number, at
+            return number, offset
     raise ValueError('a number is too long')

@@ -1,4 +1,4 @@
-"""Poll many shards at once, and assign the pages one after another to the state of a reader."""
+"""Poll many shards at once, and turn their pages one after another into steps of the reader's state."""
 from __future__ import annotations
 
 import collections
@@ -7,22 +7,31 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from pipeline.kinesis.api import Page
 from pipeline.kinesis.assign import assign_page
 from pipeline.kinesis.errors import PassingError
-from pipeline.kinesis.fetch import Fetched
+from pipeline.kinesis.fetch import Fetched, Outcome
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.retention import Retention
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import Shared
 from pipeline.source import Batch
 
-CALL_S = 1.0
-CALL_BYTES = 16 << 20
-CALL_WINDOWS = 100
+BUDGET_S = 1.0
+BUDGET_BYTES = 16 << 20
+BUDGET_WINDOWS = 100
+#: Pages of up to 10 MiB that one reader fetches ahead of the one that it works on.
+PAGES_AHEAD = 8
+#: The counter of each failure after which the shard is asked again.
+FAILURE_COUNTERS = {Outcome.THROTTLED: 'throttles', Outcome.FAILED: 'failed_calls',
+                    Outcome.EXPIRED: 'expired_iterators'}
 
 
 class Step(NamedTuple):
-    """A state to claim, then what to emit: batches of records, or the account of the window that it closes."""
+    """A state to claim, then what to emit: batches of records, and the state of the window that it closes.
+
+    `progress` is False if nothing was read and nothing more is known to be waiting.
+    """
 
     state: ReaderState
     batches: list[Batch]
@@ -32,26 +41,23 @@ class Step(NamedTuple):
 
 @dataclasses.dataclass
 class ReadBudget:
-    """What is left of one call: it ends after a time, or a number of record bytes or windows."""
+    """What one call of `process` may still read: until `deadline` (s, the limiter's clock), record bytes, windows."""
 
     deadline: float
-    bytes: int = CALL_BYTES
-    windows: int = CALL_WINDOWS
+    bytes: int = BUDGET_BYTES
+    windows: int = BUDGET_WINDOWS
 
     @property
-    def full(self) -> bool:
-        """Tell whether enough was read."""
+    def spent(self) -> bool:
+        """Return whether the bytes or the windows are used up."""
         return self.bytes <= 0 or self.windows <= 0
 
 
-#: Pages of up to 10 MiB that one reader fetches ahead of the one that it works on.
-FLYING = 8
-
-
 class Poller:
-    """Fetch and fold pages of one reader; `counts` is where it counts what happened.
+    """Fetch the pages of one reader's shards and assign them.
 
-    `behind_ms` is how far behind the tip each shard was found.
+    `counts` is where it counts what happened, by name. `behind_ms` holds how far behind the tip each shard was when
+    it was last asked, in milliseconds by `stream/shard`.
     """
 
     def __init__(self, settings: ReadSettings, shared: Shared, retention: Retention,
@@ -61,68 +67,79 @@ class Poller:
         self.behind_ms: dict[str, int] = {}
 
     def wait_s(self, cursor: Cursor) -> float:
-        """Give the seconds until a page of that shard can be had."""
+        """Return the seconds until the next page of that shard may be fetched."""
         return self._pages.wait_s(cursor)
 
-    def steps(self, state: ReaderState, cursors: list[Cursor], call: ReadBudget) -> Iterator[Step]:
-        """Take a page of each of those shards for which one can be had, who has waited longest first."""
+    def steps(self, state: ReaderState, cursors: list[Cursor], budget: ReadBudget) -> Iterator[Step]:
+        """Yield a step for each of these shards that may be asked now, beginning with those that waited longest.
+
+        Raise ReadError if Kinesis refuses for good, and Gap if retention dropped records that were not read yet.
+        """
         ready = [cursor for cursor in cursors if not self._pages.wait_s(cursor)]
-        for fetched in self._fetch(sorted(ready, key=self._pages.ready_s), call):
-            step = self._fold(state, fetched)
+        for fetched in self._fetch(sorted(ready, key=self._pages.ready_s), budget):
+            step = self._step(state, fetched)
             state = step.state
             yield step
 
-    def _fetch(self, cursors: list[Cursor], call: ReadBudget) -> Iterator[Fetched]:
-        """Fetch pages in parallel, in order, a few ahead of the one that is worked on; none once the call is full."""
-        flying: collections.deque[Future[Fetched]] = collections.deque()
+    def _fetch(self, cursors: list[Cursor], budget: ReadBudget) -> Iterator[Fetched]:
+        """Fetch pages in parallel and yield them in order; begin no more once the budget is spent."""
+        pending: collections.deque[Future[Fetched]] = collections.deque()
         for cursor in cursors:
-            if call.full or self._shared.limiter.clock() > call.deadline:
+            if budget.spent or self._shared.limiter.clock() > budget.deadline:
                 break
-            flying.append(self._shared.threads.submit(self._pages.fetch, cursor))
-            if len(flying) >= FLYING:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+            pending.append(self._shared.threads.submit(self._pages.fetch, cursor))
+            if len(pending) >= PAGES_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
-    def _fold(self, state: ReaderState, fetched: Fetched) -> Step:
-        cursor, page = fetched.cursor, fetched.page
-        if page is None:
-            return self._without_page(state, fetched)
-        if fetched.outcome == 'asked':
-            self._counts.update(pages=1, empty_pages=not page.records)
-            if not self._nothing_lost(state, cursor, page.now_ms):
+    def _step(self, state: ReaderState, fetched: Fetched) -> Step:
+        """Return the step for a page, or for the failure to fetch one."""
+        if fetched.outcome is Outcome.GONE:
+            return self._close_gone_shard(state, fetched.cursor)
+        if fetched.page is None:
+            self._counts[FAILURE_COUNTERS[fetched.outcome]] += 1
+            return Step(state.with_cursor(fetched.cursor), [], progress=False)
+        if fetched.outcome is Outcome.ASKED:
+            self._counts.update(pages=1, empty_pages=not fetched.page.records)
+            if not self._nothing_lost(state, fetched.cursor, fetched.page.now_ms):
                 return Step(state, [], progress=False)
+        return self._assign(state, fetched.cursor, fetched.page)
+
+    def _assign(self, state: ReaderState, cursor: Cursor, page: Page) -> Step:
+        """Return the step that emits the records of a page that belong to the current window."""
         end_ms = state.window_ms + self._settings.flush_ms
-        assigned = assign_page(cursor, page, state.window_ms, end_ms, self._settings.flush_bytes)
-        cursor = assigned.cursor
-        if assigned.rest:
-            self._pages.keep(cursor, assigned.rest)
+        cursor, batches, rest, overtaken = assign_page(
+            cursor, page, state.window_ms, end_ms, self._settings.flush_bytes)
+        if rest:
+            self._pages.keep(cursor, rest)
         else:
             self._pages.forget(cursor)
-        if not page.records and not page.behind_ms:
+        if not page.records and not page.behind_ms:  # an empty read at the tip
             passed_ms = max(cursor.passed_ms, page.now_ms - self._settings.slack_ms)
             cursor = dataclasses.replace(cursor, passed_ms=passed_ms)
-        self._counts['overtaken'] += assigned.overtaken
-        behind_ms = page.now_ms - cursor.arrival_ms if assigned.rest else page.behind_ms
-        # The last page of a closed shard says how far behind it ended: there is nothing left to be behind of.
+        self._counts['overtaken'] += overtaken
+        behind_ms = page.now_ms - cursor.arrival_ms if rest else page.behind_ms
+        # The last page of a closed shard tells how far behind it ended, but nothing is left to be behind of.
         self.behind_ms[cursor.key] = 0 if cursor.closed else behind_ms
-        return Step(state.with_cursor(cursor), assigned.batches, progress=bool(page.records or page.behind_ms))
+        return Step(state.with_cursor(cursor), batches, progress=bool(page.records or page.behind_ms))
 
-    def _without_page(self, state: ReaderState, fetched: Fetched) -> Step:
-        if fetched.outcome != 'gone':
-            self._counts[fetched.outcome] += 1
-            return Step(state.with_cursor(fetched.cursor), [], progress=False)
-        closed = self._nothing_lost(state, fetched.cursor, None)
-        if closed and not fetched.cursor.unlisted_ms:  # the last listing showed it: one of the two answers is wrong
+    def _close_gone_shard(self, state: ReaderState, cursor: Cursor) -> Step:
+        """Close a shard that Kinesis does not know any more, unless the last listing still shows it."""
+        closed = self._nothing_lost(state, cursor, None)
+        if closed and not cursor.unlisted_ms:  # one of the two answers is wrong, so the shard is asked again
             self._counts['failed_calls'] += 1
             closed = False
         self._counts['gone_shards'] += closed
         if closed:
-            self.behind_ms[fetched.cursor.key] = 0
-        return Step(state.with_cursor(dataclasses.replace(fetched.cursor, closed=closed)), [], progress=closed)
+            self.behind_ms[cursor.key] = 0
+        return Step(state.with_cursor(dataclasses.replace(cursor, closed=closed)), [], progress=closed)
 
     def _nothing_lost(self, state: ReaderState, cursor: Cursor, now_ms: int | None) -> bool:
-        """Raise Gap where retention ran ahead of this cursor; False where AWS does not answer for now."""
+        """Return True if retention has kept everything after this cursor, False if AWS does not answer for now.
+
+        Raise Gap if it dropped records that were not read yet.
+        """
         try:
             self._retention.check(cursor, state.window_ms, now_ms)
         except PassingError:

@@ -1,9 +1,10 @@
-"""How far a reader has come: the restriction of the splittable DoFn, its coder, and its form in manifests."""
+"""How far a reader has read: the restriction of the splittable DoFn, its coder, and its form in manifests."""
 from __future__ import annotations
 
 import bisect
 import dataclasses
 import operator
+from typing import NamedTuple
 
 import msgspec
 from apache_beam.coders import Coder
@@ -11,19 +12,28 @@ from apache_beam.coders import Coder
 from pipeline.source import ReaderReport, ShardCounts, ShardPosition
 
 NEVER = 1 << 60
-#: First byte of an encoded restriction: state of another version is refused, never read wrongly.
-VERSION = b'\x01'
+#: The first byte of an encoded restriction: state of another version is refused instead of being misread.
+VERSION = b'\x02'
+
+
+class ReaderId(NamedTuple):
+    """Reader `number`, counted from 0, of `readers` readers that share the shards of a job."""
+
+    number: int
+    readers: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Cursor:
     """Position in one shard, and what was read of the current window.
 
-    `since_ms` is where reading began while nothing has been read yet (0: the beginning of the shard); records whose
-    effective arrival lies before it are not ours. `sequence` is the last sequence number read, `arrival_ms` the running
-    maximum of arrivals up to it, `passed_ms` the time up to which an empty read at the tip has shown nothing more to
-    come, `walked_ms` the time that reading has come to, through stretches without records too. `iterator` gives the
-    page that is next or being read; its age counts from `issued_ms` of the local clock.
+    `since_ms` is the time from which the shard is read (0: from its beginning); records with an effective arrival
+    before it belong to no window of this run. `sequence` is the last sequence number read, and `arrival_ms` the running
+    maximum of arrivals up to it. `passed_ms` is the time up to which an empty read at the tip has shown that nothing
+    more will come. `walked_ms` is the time that reading has reached, also through stretches without records.
+    `iterator` returns the page that is next or being read; its age counts from `issued_ms` of the local clock.
+    `records`, `bytes` and `first` (a sequence number) are those of the current window. `unlisted_ms` is the time of
+    the first listing that did not show the shard, 0 if the last one did.
     """
 
     stream: str
@@ -48,7 +58,7 @@ class Cursor:
 
     @property
     def reached_ms(self) -> int:
-        """Give the effective arrival that this shard has passed; a shard read out has passed every one."""
+        """Return the effective arrival that this shard has passed; a shard read to its end has passed all of them."""
         return NEVER if self.closed else max(self.arrival_ms, self.passed_ms)
 
 
@@ -59,30 +69,31 @@ _KEY = operator.attrgetter('key')
 class ReaderState:
     """Restriction of one reader: the start of the current window, and a cursor per shard, sorted by key.
 
-    `stop_ms` ends reading at that window start, -1 never. `listed_ms` is AWS's time of the last whole listing,
-    `window_bytes` what the window before the current one held.
+    Reading ends at the window start `stop_ms`, or never if it is None. `listed_ms` is AWS's time of the last complete
+    listing, `window_bytes` the record bytes of the window before the current one.
     """
 
     window_ms: int
-    stop_ms: int = -1
+    stop_ms: int | None = None
     listed_ms: int = 0
     window_bytes: int = 0
     cursors: tuple[Cursor, ...] = ()
     done: bool = False
 
     def with_cursor(self, cursor: Cursor) -> ReaderState:
-        """Replace the cursor of that shard."""
-        at = bisect.bisect_left(self.cursors, cursor.key, key=_KEY)
-        return dataclasses.replace(self, cursors=(*self.cursors[:at], cursor, *self.cursors[at + 1:]))
+        """Return the state with the cursor of that shard replaced."""
+        index = bisect.bisect_left(self.cursors, cursor.key, key=_KEY)
+        return dataclasses.replace(self, cursors=(*self.cursors[:index], cursor, *self.cursors[index + 1:]))
 
 
 class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyped
-    """Encode a restriction; equal states give equal bytes, which runners that key by them rely on."""
+    """Encode a restriction. Equal states give equal bytes, which runners that key by them rely on."""
 
     def encode(self, value: ReaderState) -> bytes:
         return VERSION + msgspec.msgpack.encode(value)
 
     def decode(self, encoded: bytes) -> ReaderState:
+        """Return the state. Raise ValueError if another version of this program encoded it."""
         if encoded[:1] != VERSION:
             raise ValueError(f'saved reader state is of version {encoded[:1]!r}, this program reads {VERSION!r}: '
                              'start from resume.json instead, with --start=resume and no savepoint')
@@ -92,16 +103,16 @@ class ReaderStateCoder(Coder):  # type: ignore[misc]  # Beam's classes are untyp
         return True
 
 
-def report_of(state: ReaderState, reader: int, readers: int) -> bytes:
-    """Return the encoded report of the window that ends `state`, by reader `reader` of `readers`."""
+def report_of(state: ReaderState, reader_id: ReaderId) -> bytes:
+    """Return the encoded ReaderReport of the window that `state` ends."""
     shards = {cursor.key: ShardCounts(cursor.records, cursor.bytes, cursor.first, cursor.sequence)
               for cursor in state.cursors if cursor.records}
     positions = {cursor.key: position_of(cursor) for cursor in state.cursors}
-    return msgspec.json.encode(ReaderReport(reader, readers, shards, positions))
+    return msgspec.json.encode(ReaderReport(reader_id.number, reader_id.readers, shards, positions))
 
 
 def position_of(cursor: Cursor) -> ShardPosition:
-    """Return a cursor as it stands in manifests and resume.json."""
+    """Return a cursor as it is stored in manifests and resume.json."""
     return ShardPosition(sequence=cursor.sequence or None, since_ms=cursor.since_ms, arrival_ms=cursor.arrival_ms,
                          walked_ms=cursor.walked_ms, open=not cursor.closed)
 
@@ -109,5 +120,5 @@ def position_of(cursor: Cursor) -> ShardPosition:
 def cursor_at(key: str, position: ShardPosition) -> Cursor:
     """Return the cursor of a position from a manifest or resume.json; `key` is `stream/shard`."""
     stream, shard = key.rsplit('/', 1)
-    return Cursor(stream, shard, position.since_ms, position.sequence or '', position.arrival_ms,
-                  walked_ms=position.walked_ms, closed=not position.open)
+    return Cursor(stream, shard, since_ms=position.since_ms, sequence=position.sequence or '',
+                  arrival_ms=position.arrival_ms, walked_ms=position.walked_ms, closed=not position.open)

@@ -1,12 +1,12 @@
-"""One reader: which shard to read next, when a window may close, what to say of it. Knows no Beam."""
+"""One reader: which shards to read next, when a window may close, when to list shards. It does not use Beam."""
 from __future__ import annotations
 
 import collections
 import dataclasses
 from collections.abc import Iterator
 
-from pipeline.kinesis.poll import CALL_S, Poller, ReadBudget, Step
-from pipeline.kinesis.positions import Cursor, ReaderState
+from pipeline.kinesis.poll import BUDGET_S, Poller, ReadBudget, Step
+from pipeline.kinesis.positions import Cursor, ReaderId, ReaderState
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shards import Discovery
 from pipeline.kinesis.shared import Shared
@@ -14,88 +14,98 @@ from pipeline.kinesis.slices import has_ended, note_window
 
 
 class Reader:
-    """Read the shards of one reader round by round.
+    """Read the shards of one reader round by round. An object lives for one call of `process`.
 
-    `counts` is what happened, by name, in this object, which lives for one call.
+    `counts` holds what happened during that call, by the names of the counters.
     """
 
-    def __init__(self, settings: ReadSettings, element: tuple[int, int], shared: Shared) -> None:
+    def __init__(self, settings: ReadSettings, reader_id: ReaderId, shared: Shared) -> None:
         self._settings = settings
-        self._element = element
+        self._reader_id = reader_id
         self._limiter, self._sleep = shared.limiter, shared.sleep
         self.counts: collections.Counter[str] = collections.Counter()
         retention = shared.retention_of(settings)
-        self._discovery = Discovery(settings, element, shared, retention, self.counts)
+        self._discovery = Discovery(settings, reader_id, shared, retention, self.counts)
         self._poller = Poller(settings, shared, retention, self.counts)
 
     @property
     def behind_ms(self) -> dict[str, int]:
-        """Give how far behind the tip each shard was found that was asked."""
+        """Return how far behind the tip each shard was, by `stream/shard`, for the shards that were asked."""
         return self._poller.behind_ms
 
     def steps(self, state: ReaderState) -> Iterator[Step]:
-        """Read for about a second, or a bounded number of bytes or windows; each step goes on from the one before.
+        """Yield steps for about a second, or until enough bytes or windows are read; each follows the one before.
 
-        Raises ReadError where Kinesis refuses for good, or data was lost to retention.
+        Raise ReadError if Kinesis refuses for good, and Gap if retention dropped records that were not read yet.
         """
-        call = ReadBudget(self._limiter.clock() + CALL_S)
+        budget = ReadBudget(self._limiter.clock() + BUDGET_S)
         while not state.done:
-            for step in self._round(state, call):
+            for step in self._round(state, budget):
                 state = step.state
                 yield step
-                self._count(step, call)  # only of steps that were claimed
-            wait_s, left_s = self._wait_s(state), call.deadline - self._limiter.clock()
-            if state.done or call.full or left_s <= 0:
+                self._count(step, budget)  # after the yield, so only steps that were claimed are counted
+            wait_s, left_s = self._wait_s(state), budget.deadline - self._limiter.clock()
+            if state.done or budget.spent or left_s <= 0:
                 return
             self._sleep(min(wait_s, left_s))
             if wait_s >= left_s:
                 return
 
-    def _count(self, step: Step, call: ReadBudget) -> None:
+    def _count(self, step: Step, budget: ReadBudget) -> None:
         records = [record for batch in step.batches for record in batch.records]
         size, closed = sum(len(record.data) for record in records), step.closed is not None
-        call.bytes, call.windows = call.bytes - size, call.windows - closed
+        budget.bytes, budget.windows = budget.bytes - size, budget.windows - closed
         self.counts.update(records=len(records), bytes=size, windows=closed)
 
-    def _round(self, state: ReaderState, call: ReadBudget) -> Iterator[Step]:
+    def _round(self, state: ReaderState, budget: ReadBudget) -> Iterator[Step]:
+        """List the shards if that is due, read a page of each shard that may be asked, close windows that are read."""
         if has_ended(self._settings.run_id, state.window_ms):
             yield Step(dataclasses.replace(state, done=True), [], progress=False)
             return
-        wanted = not self._behind(state) and not self._listed_past(state)
-        if not self._discovery.wait_s(state, wanted):
+        if not self._discovery.wait_s(state, self._waits_for_listing(state)):
             state = self._discovery.list(state)
             yield Step(state, [], progress=False)
-        for step in self._poller.steps(state, self._behind(state), call):
+        for step in self._poller.steps(state, self._unfinished(state), budget):
             state = step.state
             yield step
-        while not state.done and not call.full and self._may_close(state):
+        while not state.done and not budget.spent and self._may_close(state):
             step = self._close(state)
             state = step.state
             yield step
 
-    def _behind(self, state: ReaderState) -> list[Cursor]:
+    def _unfinished(self, state: ReaderState) -> list[Cursor]:
+        """Return the cursors of shards that have not passed the end of the current window."""
         end_ms = state.window_ms + self._settings.flush_ms
         return [cursor for cursor in state.cursors if cursor.reached_ms < end_ms]
 
     def _may_close(self, state: ReaderState) -> bool:
-        return self._listed_past(state) and not self._behind(state)
+        return self._listed_past(state) and not self._unfinished(state)
+
+    def _waits_for_listing(self, state: ReaderState) -> bool:
+        return not self._unfinished(state) and not self._listed_past(state)
 
     def _listed_past(self, state: ReaderState) -> bool:
-        # A shard that a listing did not show was created after it: nothing older can still turn up in a new one.
+        """Return whether the last listing came late enough to show every shard with records of the current window.
+
+        A shard that a listing does not show was created after it, so all of its records are newer.
+        """
         return state.listed_ms - self._settings.slack_ms >= state.window_ms + self._settings.flush_ms
 
     def _wait_s(self, state: ReaderState) -> float:
+        """Return the seconds until there is something to do."""
         if state.done or self._may_close(state):
             return 0.0
-        behind = self._behind(state)
-        return min([*map(self._poller.wait_s, behind), self._discovery.wait_s(state, wanted=not behind)])
+        unfinished = self._unfinished(state)
+        return min([*map(self._poller.wait_s, unfinished), self._discovery.wait_s(state, urgent=not unfinished)])
 
     def _close(self, state: ReaderState) -> Step:
+        """Return the step that closes the current window; its state begins the next one, or is done."""
         next_ms = state.window_ms + self._settings.flush_ms
-        read_bytes = sum(cursor.bytes for cursor in state.cursors)
-        ends = note_window(self._settings.run_id, self._element[0], next_ms, read_bytes)
-        fresh = tuple(dataclasses.replace(cursor, records=0, bytes=0, first='') if cursor.records else cursor
-                      for cursor in state.cursors)
-        done = ends or 0 <= state.stop_ms <= next_ms
-        next_state = dataclasses.replace(state, window_ms=next_ms, window_bytes=read_bytes, cursors=fresh, done=done)
+        window_bytes = sum(cursor.bytes for cursor in state.cursors)
+        slice_ends = note_window(self._settings.run_id, self._reader_id.number, next_ms, window_bytes)
+        done = slice_ends or (state.stop_ms is not None and next_ms >= state.stop_ms)
+        cursors = tuple(dataclasses.replace(cursor, records=0, bytes=0, first='') if cursor.records else cursor
+                        for cursor in state.cursors)
+        next_state = dataclasses.replace(state, window_ms=next_ms, window_bytes=window_bytes, cursors=cursors,
+                                         done=done)
         return Step(next_state, [], closed=state)

@@ -1,4 +1,4 @@
-"""What retention has dropped: how far back each stream reaches now, and whether reading fell behind that."""
+"""How far back each stream keeps its records, and whether it dropped some before they were read."""
 from __future__ import annotations
 
 import dataclasses
@@ -11,27 +11,27 @@ from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.windows import DAY_MS, iso
 
-#: Retention can be changed while a job runs for months.
+#: A job runs for months, and the retention of a stream can be changed in that time.
 REFRESH_S = 300.0
-#: AWS keeps records for no less: what was read up to so long ago is not lost, whatever retention is now.
+#: The lowest retention of AWS. Records younger than this are not lost, whatever the retention is now.
 LEAST_MS = DAY_MS
 
 
 class Retention:
-    """Retention of the streams of a job, as the job was built and as DescribeStreamSummary says from time to time.
+    """The retention of each stream, as it was when the job was built, and refreshed by DescribeStreamSummary.
 
-    Kept for the life of a process: what a summary said must not be forgotten.
+    An object lives as long as its process, because what a summary said must not be forgotten.
     """
 
-    def __init__(self, settings: ReadSettings, calls: KinesisApi, limiter: RateLimiter, key: object) -> None:
+    def __init__(self, settings: ReadSettings, api: KinesisApi, limiter: RateLimiter, key: object) -> None:
         self._streams = {stream.name: stream for stream in settings.streams}
-        self._calls, self._limiter, self._key = calls, limiter, key
+        self._api, self._limiter, self._key = api, limiter, key
         self._asked_s: dict[str, float] = {}
 
     def refresh_if_due(self) -> None:
-        """Ask for the retention of each stream every few minutes; a failure that passes is tried again, later.
+        """Ask for the retention of each stream every five minutes; after a failure that passes, ask again later.
 
-        Raises ReadError where a stream is gone or is another one of the same name.
+        Raise ReadError if a stream is gone, or was deleted and made again.
         """
         if self._limiter.wait_s(self._key):
             return
@@ -44,9 +44,10 @@ class Retention:
             self._limiter.succeeded(self._key, REFRESH_S)
 
     def check(self, cursor: Cursor, window_ms: int, now_ms: int | None = None) -> None:
-        """Raise Gap if records that this cursor has not read yet have been dropped at `now_ms`.
+        """Raise Gap if records that this cursor has not read yet were dropped by `now_ms`, AWS's time (epoch ms).
 
-        Without `now_ms` (the shard is gone, and AWS's time unknown) the stream is asked; that raises PassingError too.
+        `now_ms` is None if the shard is gone and AWS's time is unknown; then the stream is asked. If asking fails,
+        raise PassingError or ReadError.
         """
         reached_ms = max(window_ms, cursor.reached_ms, cursor.walked_ms)
         if now_ms is not None and self._is_kept(cursor.stream, reached_ms, now_ms):
@@ -60,17 +61,17 @@ class Retention:
 
     def _is_kept(self, name: str, reached_ms: int, now_ms: int) -> bool:
         stream = self._streams[name]
-        surely = max(stream.created_ms, reached_ms) >= now_ms - LEAST_MS
-        fresh = self._limiter.clock() - self._asked_s.get(name, float('-inf')) < REFRESH_S
-        return stream.horizon_ms(now_ms) <= reached_ms and (surely or fresh)
+        kept_anyway = max(stream.created_ms, reached_ms) >= now_ms - LEAST_MS
+        known_lately = self._limiter.clock() - self._asked_s.get(name, float('-inf')) < REFRESH_S
+        return stream.horizon_ms(now_ms) <= reached_ms and (kept_anyway or known_lately)
 
     def _refresh(self, name: str) -> tuple[StreamInfo, int]:
         stream = self._streams[name]
-        about = self._calls.summary(stream.address)
-        if about.created_ms != stream.created_ms:
-            raise ReadError(f'stream {name} was created at {iso(about.created_ms)}, not {iso(stream.created_ms)}: it '
+        summary = self._api.summary(stream.address)
+        if summary.created_ms != stream.created_ms:
+            raise ReadError(f'stream {name} was created at {iso(summary.created_ms)}, not {iso(stream.created_ms)}: it '
                             'was deleted and made again; start over with --start=earliest --start_over, or write to '
                             'another --output')
-        self._streams[name] = dataclasses.replace(stream, retention_ms=about.retention_ms)
+        self._streams[name] = dataclasses.replace(stream, retention_ms=summary.retention_ms)
         self._asked_s[name] = self._limiter.clock()
-        return self._streams[name], about.now_ms
+        return self._streams[name], summary.now_ms

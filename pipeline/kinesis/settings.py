@@ -1,4 +1,4 @@
-"""What a reader is told once, when the job is built; plain values that travel to workers."""
+"""The settings of a read, fixed when the job is built: plain values that are sent to workers."""
 from __future__ import annotations
 
 import dataclasses
@@ -8,7 +8,7 @@ from pipeline.kinesis.positions import Cursor
 
 @dataclasses.dataclass(frozen=True)
 class StreamInfo:
-    """A stream as DescribeStreamSummary showed it; `address` is what calls name it by, ARN or name."""
+    """A stream as DescribeStreamSummary showed it; `address` is its ARN or name, as calls use it."""
 
     name: str
     address: str
@@ -17,22 +17,24 @@ class StreamInfo:
     retention_ms: int
 
     def horizon_ms(self, now_ms: int) -> int:
-        """Give the time before which the stream has dropped records, 0 where it is younger than its retention."""
+        """Return the time before which records are dropped (epoch ms), 0 if the stream is younger than that."""
         horizon_ms = now_ms - self.retention_ms
         return horizon_ms if self.created_ms < horizon_ms else 0
 
 
 @dataclasses.dataclass(frozen=True)
 class ReadSettings:
-    """Where to read, from where (epoch ms, aligned to a window) to where (-1: for ever), and in which windows.
+    """Which streams to read, from `start_ms` to `stop_ms`, and in which windows.
 
-    `cursors` are the positions to go on from; a shard that is not among them is read from `since_ms` (0: from its
-    beginning). `run_id` names this run within its process: limits and slices are kept by it.
+    Both are window starts in epoch ms; without an end, `stop_ms` is None. `cursors` are the positions to go on from. A
+    shard that is not among them is read from `since_ms` (0: from its beginning). Windows are `flush_ms` long and close
+    `slack_ms` after their end; `flush_bytes` is the size of a part of a shard in a window, in record bytes. `run_id`
+    names this run within its process, where slices are found by it.
     """
 
     streams: tuple[StreamInfo, ...]
     start_ms: int
-    stop_ms: int
+    stop_ms: int | None
     flush_ms: int
     flush_bytes: int
     slack_ms: int

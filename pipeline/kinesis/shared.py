@@ -1,4 +1,4 @@
-"""What all readers of one process share, because limits and memory are the process's, not a DoFn's."""
+"""What all readers of one process share: rate limits and memory count per process, not per DoFn."""
 from __future__ import annotations
 
 import dataclasses
@@ -20,9 +20,10 @@ THREADS = 16
 
 @dataclasses.dataclass(frozen=True)
 class Shared:
-    """The connection, kept pages, limits and threads of a process, and how its readers wait and tell the time."""
+    """The connection, kept pages, limits and threads of a process, and the functions by which readers wait and tell the
+    time (`wall_ms`: epoch ms of the local clock)."""
 
-    calls: KinesisApi
+    api: KinesisApi
     pages: ShardPages
     limiter: RateLimiter
     monitor: Monitor
@@ -32,17 +33,17 @@ class Shared:
     retention: dict[object, Retention] = dataclasses.field(default_factory=dict)
 
     def retention_of(self, settings: ReadSettings) -> Retention:
-        """Give what is known of the retention of these streams."""
-        fresh = Retention(settings, self.calls, self.limiter, (settings.streams, 'retention'))
+        """Return what is known of the retention of these streams."""
+        fresh = Retention(settings, self.api, self.limiter, (settings.streams, 'retention'))
         return self.retention.setdefault(settings.streams, fresh)
 
 
 @functools.lru_cache(maxsize=4)
 def share(streams: tuple[StreamInfo, ...], endpoint_url: str | None, region: str | None) -> Shared:
-    """Give what readers of those streams share: the same for every DoFn and run of this process."""
-    calls = connect(endpoint_url, region)
-    pages = ShardPages(calls, streams, scope=(endpoint_url, region))
-    return Shared(calls, pages, RATE_LIMITER, Monitor(RATE_LIMITER), _threads())
+    """Return what the readers of these streams share: the same object for every DoFn and run of this process."""
+    api = connect(endpoint_url, region)
+    pages = ShardPages(api, streams, scope=(endpoint_url, region))
+    return Shared(api, pages, limiter=RATE_LIMITER, monitor=Monitor(RATE_LIMITER), threads=_threads())
 
 
 @functools.cache

@@ -1,6 +1,7 @@
-"""Where a bounded slice ends: runners that keep everything until the source ends read a long range in pieces.
+"""Slices of a long range, for runners that keep everything in memory until the source ends.
 
-Slices are for runners inside this process, so their readers meet here; all of them end at the same window.
+Such a runner runs inside this process, so the readers of a slice share its state here. All of them end at the same
+window.
 """
 from __future__ import annotations
 
@@ -13,7 +14,11 @@ _lock = threading.Lock()
 
 @dataclasses.dataclass
 class Slice:
-    """A slice of at most about `limit_bytes` record bytes; `end_ms` is set once, at a window barrier past them."""
+    """A slice of about `limit_bytes` record bytes at most.
+
+    `end_ms` is the window start at which the slice ends. It is set once, when readers have closed windows with so many
+    bytes. `reached_ms` is the window start that each reader has reached, by its number.
+    """
 
     limit_bytes: int
     read_bytes: int = 0
@@ -22,7 +27,7 @@ class Slice:
 
 
 def open_slice(slice_id: str, limit_bytes: int) -> Slice:
-    """Begin a slice that readers know by its id."""
+    """Begin a slice, and return it; readers find it by its id."""
     _slices[slice_id] = Slice(limit_bytes)
     return _slices[slice_id]
 
@@ -33,19 +38,22 @@ def close_slice(slice_id: str) -> None:
 
 
 def has_ended(slice_id: str, window_ms: int) -> bool:
-    """Tell whether the slice ended before that window: another reader may have ended it."""
-    known = _slices.get(slice_id)
-    return known is not None and known.end_ms is not None and window_ms >= known.end_ms
+    """Return whether the slice ended before that window; another reader may have ended it."""
+    current = _slices.get(slice_id)
+    return current is not None and current.end_ms is not None and window_ms >= current.end_ms
 
 
 def note_window(slice_id: str, reader: int, next_ms: int, window_bytes: int) -> bool:
-    """Note that a reader closed a window of so many record bytes and is at `next_ms`; True: it ends there."""
+    """Note that a reader closed a window of so many record bytes and has reached the window start `next_ms`.
+
+    Return whether the slice ends there for this reader; False if there is no slice of that id.
+    """
     with _lock:
-        known = _slices.get(slice_id)
-        if known is None:
+        current = _slices.get(slice_id)
+        if current is None:
             return False
-        known.read_bytes += window_bytes
-        known.reached_ms[reader] = next_ms
-        if known.end_ms is None and known.read_bytes >= known.limit_bytes:
-            known.end_ms = max(known.reached_ms.values())
-        return known.end_ms is not None and next_ms >= known.end_ms
+        current.read_bytes += window_bytes
+        current.reached_ms[reader] = next_ms
+        if current.end_ms is None and current.read_bytes >= current.limit_bytes:
+            current.end_ms = max(current.reached_ms.values())
+        return current.end_ms is not None and next_ms >= current.end_ms

@@ -1,6 +1,7 @@
 """Hand a planned run to its runner: on DirectRunner slice after slice, elsewhere as one pipeline."""
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 import uuid
@@ -15,6 +16,7 @@ from pipeline.errors import Incomplete, PipelineFailed
 from pipeline.job import Job, build_job
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.positions import Cursor, cursor_at
+from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.slices import close_slice, open_slice
 from pipeline.options.options import Options
@@ -30,14 +32,14 @@ from pipeline.write.layout import Layout
 
 
 def submit(options: Options, built: PipelineOptions, pipeline: beam.Pipeline) -> None:
-    """Run a pipeline to its end, or hand it over to a service where it goes on alone.
+    """Run a pipeline to its end, or hand it over to a service, which goes on alone.
 
-    Raises PipelineFailed, FlinkError, ReadError where readers ended for good, and what the runner raises.
+    Raise PipelineFailed, FlinkError, ReadError if readers ended for good, and what the runner raises.
     """
     with watched(options.runner, built):
         try:
             state = _run_to_end(options, pipeline)
-        except RuntimeError as error:  # so portable runners tell of any failure, with stack traces of two languages
+        except RuntimeError as error:  # portable runners raise it for any failure, with stack traces of two languages
             lost = read_error_in(str(error))
             if lost:
                 raise lost from error
@@ -68,64 +70,79 @@ def _run_to_end(options: Options, pipeline: beam.Pipeline) -> str | None:
 SLICE_BYTES = 64 << 20
 
 
+def execute(options: Options, plan: Plan, api: KinesisApi, store: Store, built: PipelineOptions) -> None:
+    """Run the job from the start of the plan to its stop, or until it is ended.
 
-def execute(options: Options, plan: Plan, calls: KinesisApi, store: Store, built: PipelineOptions) -> None:
-    """Run the job from the start of the plan to its stop, or for ever. Raises Incomplete, and what `submit` raises."""
+    Raise Incomplete, and what `submit` raises.
+    """
     if runs_here(options.runner):
-        _run_slices(options, plan, calls, store, built)
+        _run_slices(options, plan, api, store, built)
     else:
-        read = _read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
-        _run_pipeline(options, plan, read, built)
+        _run_pipeline(options, plan, _read_settings(options, plan), built)
 
 
 def check_complete(report: Report, plan: Plan) -> None:
-    """Raise Incomplete where windows have no manifest."""
+    """Raise Incomplete if windows have no manifest."""
     if report.missing:
         again = ('--start=resume' if plan.moves_resume_point else
-                 f'--start={iso(plan.start_ms)} --stop={iso(plan.stop_ms)}')
+                 f'--start={iso(report.start_ms)} --stop={iso(report.end_ms)}')
         raise Incomplete(f'{report.missing} windows between {iso(report.start_ms)} and {iso(report.end_ms)} have no '
                          f'manifest, see the warnings; run again with {again}')
 
 
-def _run_slices(options: Options, plan: Plan, calls: KinesisApi, store: Store, built: PipelineOptions) -> None:
-    start_ms, cursors, since_ms = plan.start_ms, plan.cursors, plan.since_ms
-    while plan.stop_ms < 0 or start_ms < plan.stop_ms:
-        now_ms = now_of(calls, plan.streams)
+def _run_slices(options: Options, plan: Plan, api: KinesisApi, store: Store, built: PipelineOptions) -> None:
+    read = _read_settings(options, plan)
+    while plan.stop_ms is None or read.start_ms < plan.stop_ms:
+        now_ms = now_of(api, plan.streams)
         stop_ms = align_down(now_ms, options.flush_ms)
-        stop_ms = min(plan.stop_ms, stop_ms) if plan.stop_ms >= 0 else stop_ms
-        if stop_ms <= start_ms:
-            time.sleep((start_ms + options.flush_ms - now_ms) / 1000 + 0.5)
+        stop_ms = stop_ms if plan.stop_ms is None else min(plan.stop_ms, stop_ms)
+        if stop_ms <= read.start_ms:
+            time.sleep((read.start_ms + options.flush_ms - now_ms) / 1000 + 0.5)
             continue
-        read = _read_settings(options, plan, start_ms, stop_ms, since_ms, cursors)
-        current = open_slice(read.run_id, SLICE_BYTES)
-        try:
-            _run_pipeline(options, plan, read, built)
-        finally:
-            close_slice(read.run_id)
-        end_ms = stop_ms if current.end_ms is None else current.end_ms
-        check_complete(sum_up(store, start_ms, end_ms, options.flush_ms), plan)
-        last = read_manifest(store, end_ms - options.flush_ms)
-        positions = last['positions'] if last else {}
-        start_ms, since_ms = end_ms, 0
-        cursors = tuple(cursor_at(key, position) for key, position in positions.items())
+        read = dataclasses.replace(read, stop_ms=stop_ms, run_id=uuid.uuid4().hex)
+        end_ms = _run_slice(options, plan, read, built)
+        check_complete(sum_up(store, read.start_ms, end_ms, options.flush_ms), plan)
+        cursors = _cursors_at(store, end_ms, options.flush_ms)
+        read = dataclasses.replace(read, start_ms=end_ms, since_ms=0, cursors=cursors)
+
+
+def _run_slice(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> int:
+    """Run the pipeline on one slice; return the window start (epoch ms) at which it ended."""
+    current = open_slice(read.run_id, SLICE_BYTES)
+    try:
+        _run_pipeline(options, plan, read, built)
+    finally:
+        close_slice(read.run_id)
+    assert read.stop_ms is not None
+    return read.stop_ms if current.end_ms is None else current.end_ms
+
+
+def _cursors_at(store: Store, end_ms: int, flush_ms: int) -> tuple[Cursor, ...]:
+    """Return the cursors at the end of a committed window."""
+    manifest = read_manifest(store, end_ms - flush_ms)
+    return tuple(cursor_at(key, position) for key, position in manifest.positions.items()) if manifest else ()
 
 
 def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
     pipeline = beam.Pipeline(options=built)
-    build_job(pipeline, _job(options, plan, read, readers_of(options, built)))
+    build_job(pipeline, _job(options, plan, ReadKinesis(read, readers_of(options, built))))
     submit(options, built, pipeline)
 
 
-def _read_settings(options: Options, plan: Plan, start_ms: int, stop_ms: int, since_ms: int,
-                   cursors: tuple[Cursor, ...]) -> ReadSettings:
-    return ReadSettings(plan.streams, start_ms, stop_ms, options.flush_ms, options.flush_bytes, options.slack_ms,
-                        since_ms, cursors, options.kinesis_endpoint_url, options.aws_region, uuid.uuid4().hex)
+def _read_settings(options: Options, plan: Plan) -> ReadSettings:
+    return ReadSettings(
+        streams=plan.streams, start_ms=plan.start_ms, stop_ms=plan.stop_ms, flush_ms=options.flush_ms,
+        flush_bytes=options.flush_bytes, slack_ms=options.slack_ms, since_ms=plan.since_ms, cursors=plan.cursors,
+        endpoint_url=options.kinesis_endpoint_url, region=options.aws_region, run_id=uuid.uuid4().hex)
 
 
-def _job(options: Options, plan: Plan, read: ReadSettings, readers: int) -> Job:
+def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:
     stores = outputs_of(options)
     layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
                     options.partition_time)
-    commit = CommitSettings(stores['events'], stores, options.flush_ms, plan.settings, options.backup, options.replace,
-                            plan.moves_resume_point, options.separate_outputs)
-    return Job(read, readers, options.rules, layout, stores, commit, options.json_fields)
+    commit = CommitSettings(
+        store=stores['events'], stores=stores, flush_ms=options.flush_ms, settings=plan.settings,
+        backup=options.backup, replace=options.replace, moves_resume_point=plan.moves_resume_point,
+        moved=options.separate_outputs)
+    return Job(source=source, json_fields=options.json_fields, rules=options.rules, layout=layout, stores=stores,
+               commit=commit)

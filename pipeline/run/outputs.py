@@ -17,9 +17,10 @@ def store_at(uri: str, options: Options) -> Store:
     """Open the store that a checked URI of the options names: `s3://bucket/prefix` or a folder."""
     parts = urlsplit(uri)
     if parts.scheme == 's3':
-        return S3Store(parts.netloc, parts.path.strip('/'), options.s3_endpoint_url,
-                       options.s3_region_name or options.aws_region, options.s3_verify, options.s3_sse,
-                       options.s3_kms_key_id)
+        return S3Store(
+            bucket=parts.netloc, prefix=parts.path.strip('/'), endpoint_url=options.s3_endpoint_url,
+            region=options.s3_region_name or options.aws_region, verify=options.s3_verify, sse=options.s3_sse,
+            kms_key_id=options.s3_kms_key_id)
     return FolderStore(uri)
 
 

@@ -29,7 +29,7 @@ class Report:
 
     @property
     def missing(self) -> int:
-        """Give the number of windows without a manifest."""
+        """Return the number of windows without a manifest."""
         return (self.end_ms - self.start_ms) // self.flush_ms - self.windows
 
     def text(self) -> str:
@@ -64,8 +64,8 @@ def sum_up(store: Store, start_ms: int, end_ms: int, flush_ms: int) -> Report:
     report = Report(start_ms, end_ms, flush_ms)
     for manifest in manifests_between(store, start_ms, end_ms):
         report.windows += 1
-        report.objects += len(manifest['objects'])
-        report.written += sum(item['bytes'] for item in manifest['objects'])
-        report.counts.update({name: manifest['counts'].get(name, 0) for name in _COUNTS})
-        report.errors.update(manifest['counts']['errors'])
+        report.objects += len(manifest.objects)
+        report.written += sum(item.bytes for item in manifest.objects)
+        report.counts.update({name: getattr(manifest.counts, name) for name in _COUNTS})
+        report.errors.update(manifest.counts.errors)
     return report

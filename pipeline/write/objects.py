@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import apache_beam as beam
-import orjson
 from apache_beam.metrics import Metrics
 
+from pipeline.commit.ledger import StoredObject, object_row
 from pipeline.stores.base import Store
 from pipeline.write.chunks import join_chunks
 
@@ -42,8 +42,7 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         self._stores[path.split('/', 1)[0]].put(path, stored)
         Metrics.counter('write', 'objects').inc()
         Metrics.counter('write', 'stored_bytes').inc(len(stored))
-        return orjson.dumps({'object': {'path': path, 'lines': lines, 'bytes': len(body),
-                                        'sha256': hashlib.sha256(body).hexdigest()}})
+        return object_row(StoredObject(path, lines, len(body), hashlib.sha256(body).hexdigest()))
 
 
 @dataclasses.dataclass

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-import orjson
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, WindowedValue
 
+from pipeline.commit.ledger import placed_row
 from pipeline.gc_tuning import tune_gc
 from pipeline.source import Batch
 from pipeline.windows import timestamp_of
@@ -36,7 +36,7 @@ class _Window(beam.DoFn):  # type: ignore[misc]
         for keyed in self._buffers.flush():
             yield WindowedValue(keyed.value, keyed.timestamp, [GlobalWindow()])
         for window_ms, counts in self._buffers.counts.items():
-            row = orjson.dumps({'bucketed': counts})
+            row = placed_row(counts)
             yield beam.pvalue.TaggedOutput('ledger', WindowedValue(row, timestamp_of(window_ms), [GlobalWindow()]))
 
 

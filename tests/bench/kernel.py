@@ -62,7 +62,7 @@ def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         if isinstance(member, (dict, list)) and member:
             yield from _leaves(member, f'{prefix}{key}_')
         else:
-            yield prefix + key, member
+            yield prefix + key, None if member in ({}, []) else member
 
 
 def _snake(name: str) -> str:

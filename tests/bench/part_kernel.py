@@ -55,7 +55,10 @@ def equality_rows(count: int) -> Iterator[Row]:
 
 
 def same_but_for_spelling(theirs: bytes, mine: bytes) -> bool:
-    """Return whether two lines have the same members in the same order. Numbers may be spelt differently."""
+    """Return whether two lines have the same members in the same order.
+
+    Numbers may be spelt differently, and null stands for the Lambda's empty containers.
+    """
     if theirs == mine:
         return True
     left, right = json.loads(theirs), json.loads(mine)
@@ -63,6 +66,8 @@ def same_but_for_spelling(theirs: bytes, mine: bytes) -> bool:
 
 
 def _same(theirs: object, mine: object) -> bool:
+    if theirs in ({}, []):
+        return mine is None
     if isinstance(theirs, (int, float)) and isinstance(mine, (int, float)):
         return math.isclose(theirs, mine, rel_tol=0) and isinstance(theirs, bool) == isinstance(mine, bool)
     return type(theirs) is type(mine) and theirs == mine

@@ -9,15 +9,17 @@ import apache_beam as beam
 
 from pipeline.commit.commit import CommitSettings
 from pipeline.job import Job, build_job
+from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.options.options import parse_options
 from pipeline.paths import manifest_path
+from pipeline.run.settings import settings_of
 from pipeline.runners.runners import beam_options
 from pipeline.stores.base import MemoryStore
 from pipeline.windows import HOUR_MS
 from pipeline.write.layout import Layout
 from tests.bench.stub import BEGAN_MS, StubCalls, in_place_of_kinesis
-from transforms import CONVENTION
+from transforms import CONVENTION, EVENT_VALUE
 
 FLUSH_MS = 300_000
 KINDS = ('events', 'errors', 'backup')
@@ -56,19 +58,22 @@ def run_continuous(calls: StubCalls) -> None:
     number = next(_runs)
     patch = in_place_of_kinesis(calls)
     patch.start()
-    _pipeline(number, 'PrismRunner', False, -1).run()
+    _pipeline(number, 'PrismRunner', False, None).run()
     while manifest_path(BEGAN_MS + HOUR_MS - FLUSH_MS) not in SharedStore(number).store:
         time.sleep(0.05)
 
 
-def _pipeline(number: int, runner: str, backup: bool, stop_ms: int) -> beam.Pipeline:
+def _pipeline(number: int, runner: str, backup: bool, stop_ms: int | None) -> beam.Pipeline:
     options = parse_options(['--stream', 'bench', '--output', '/nowhere', '--runner', runner,
                              *([] if backup else ['--no_backup'])])
     store = SharedStore(number)
     stream = StreamInfo('bench', 'bench', '', BEGAN_MS, 24 * HOUR_MS)
     read = ReadSettings((stream,), BEGAN_MS, stop_ms, FLUSH_MS, options.flush_bytes, options.slack_ms, BEGAN_MS,
                         endpoint_url=f'memory:{number}', run_id=f'bench-{number}')
-    commit = CommitSettings(store, dict.fromkeys(KINDS, store), FLUSH_MS, {}, options.backup, moves_resume_point=False)
+    stores = dict.fromkeys(KINDS, store)
+    commit = CommitSettings(store=store, stores=stores, flush_ms=FLUSH_MS, settings=settings_of(options, [stream]),
+                            backup=options.backup, moves_resume_point=False)
     pipeline = beam.Pipeline(options=beam_options(options))
-    build_job(pipeline, Job(read, 1, CONVENTION, Layout(), dict.fromkeys(KINDS, store), commit))
+    build_job(pipeline, Job(source=ReadKinesis(read, 1), json_fields=EVENT_VALUE, rules=CONVENTION, layout=Layout(),
+                            stores=stores, commit=commit))
     return pipeline

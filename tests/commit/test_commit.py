@@ -2,22 +2,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.commit.commit import CommitSettings, commit_window, withdraw_window
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import ResumePoint, read_manifest, read_resume_point, write_resume_point
+from pipeline.commit.manifests import Manifest, Settings, read_manifest
+from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
 from pipeline.errors import ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import BACKUP, EVENTS, balanced, written
+from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T10:15:00Z') or 0
 PATH = manifest_path(START)
-SETTINGS = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'x'}}
-OTHER = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'y'}}
 ANDROID = EVENTS.replace('platform=ios', 'platform=android')
 
 
@@ -40,6 +40,12 @@ def commit(store: MemoryStore, rows: list[bytes], window_ms: int = START, **chan
     for path in ledger.objects:
         store[path] = b''
     return commit_window(settings_of(store, **changed), window_ms, ledger)
+
+
+def manifest_at(store: MemoryStore, window_ms: int = START) -> Manifest:
+    manifest = read_manifest(store, window_ms)
+    assert manifest
+    return manifest
 
 
 def with_android(sha256: str = 'aa') -> list[bytes]:
@@ -67,7 +73,7 @@ def test_what_a_crash_left_behind_is_removed_when_the_window_is_written_again() 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MemoryStore, 'delete', _die)
         commit(store, with_android())
-    assert EVENTS in store and (read_manifest(store, START) or {})['removing'] == [EVENTS]
+    assert EVENTS in store and manifest_at(store).removing == [EVENTS]
 
     commit(store, with_android())
 
@@ -80,7 +86,7 @@ def test_resume_moves_once_the_manifest_stands() -> None:
     commit(store, balanced())
 
     assert store.effects == [('put', PATH), ('put', 'resume.json')]
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + FLUSH_MS
 
 
 def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> None:
@@ -140,8 +146,8 @@ def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> N
 
     commit(store, rows, backup=False, replace=replace)
 
-    manifest = read_manifest(store, START) or {}
-    assert [item['path'] for item in manifest['objects'] if item['path'][:6] in ('backup', 'events')] == [
+    manifest = manifest_at(store)
+    assert [item.path for item in manifest.objects if item.path[:6] in ('backup', 'events')] == [
         BACKUP, ANDROID]
     assert BACKUP in store and EVENTS not in store
 
@@ -149,13 +155,13 @@ def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> N
 def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
     store, places = resumable(), {'errors': 's3://errors', 'backup': 's3://backup'}
     commit(store, balanced(), moved=places)
-    assert (read_manifest(store, START) or {})['moved'] == places
+    assert manifest_at(store).moved == places
 
     commit(store, [row for row in balanced() if b'backup' not in row], backup=False, moved={'errors': 's3://errors'})
-    assert (read_manifest(store, START) or {})['moved'] == places
+    assert manifest_at(store).moved == places
 
     commit(store, balanced(), START + FLUSH_MS)
-    assert 'moved' not in (read_manifest(store, START + FLUSH_MS) or {})
+    assert not manifest_at(store, START + FLUSH_MS).moved
 
 
 def test_objects_are_removed_where_they_were_written() -> None:
@@ -174,18 +180,18 @@ def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() ->
     for place, window_ms in enumerate(windows):
         name = f'T10{15 + 5 * place}00Z'.encode()
         commit(store, [row.replace(b'T101500Z', name) for row in balanced()], window_ms)
-    longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
+    longer = Settings(msgspec.structs.replace(PLACEMENT, flush_interval_s=900), SETTINGS.content)
 
     commit(store, balanced(), flush_ms=900_000, settings=longer, replace=True, moves_resume_point=False)
 
     assert sorted(path for path in store if path != 'resume.json') == sorted([
-        PATH, *(item['path'] for item in (read_manifest(store, START) or {})['objects'])])
+        PATH, *(item.path for item in manifest_at(store).objects)])
     assert read_manifest(store, START + FLUSH_MS) is None
 
 
 def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_them() -> None:
     store = resumable()
-    longer = {'placement': {'flush_interval_s': 900}, 'content': {}}
+    longer = Settings(msgspec.structs.replace(PLACEMENT, flush_interval_s=900), SETTINGS.content)
     commit(store, [*balanced(), written(ANDROID, 0)], flush_ms=900_000, settings=longer, moves_resume_point=False)
 
     commit(store, balanced(), replace=True, moves_resume_point=False)
@@ -208,7 +214,7 @@ def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_an
     resume_point = read_resume_point(store)
     assert resume_point and (resume_point.end_ms, list(resume_point.positions)) == (START + FLUSH_MS, ['app/a'])
     commit(store, balanced(), START + FLUSH_MS)
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + 3 * FLUSH_MS
+    assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + 3 * FLUSH_MS
 
 
 def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:

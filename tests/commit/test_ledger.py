@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from pipeline.commit.ledger import add_up, imbalance
-from tests.ledgers import BACKUP, EVENTS, account, balanced, row, written
+from pipeline.commit.ledger import add_up, imbalance, placed_row
+from pipeline.source import ShardCounts
+from tests.ledgers import BACKUP, EVENTS, balanced, position, report, written
 
 
 def test_a_ledger_of_complete_rows_balances() -> None:
@@ -11,7 +13,7 @@ def test_a_ledger_of_complete_rows_balances() -> None:
 
 
 def test_an_empty_window_balances_on_its_accounts_alone() -> None:
-    assert imbalance(add_up([account(0, 2), account(1, 2)]), backup=True) is None
+    assert imbalance(add_up([report(0, 2), report(1, 2)]), backup=True) is None
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -19,24 +21,24 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(('rows', 'reason'), [
-    ([], '0 of ? readers have accounted for it'),
-    ([account(0, 3), account(2, 3)], '2 of 3 readers have accounted for it'),
-    ([written(EVENTS, 3)], '0 of ? readers have accounted for it')])
+    ([], '0 of ? readers have reported it'),
+    ([report(0, 3), report(2, 3)], '2 of 3 readers have reported it'),
+    ([written(EVENTS, 3)], '0 of ? readers have reported it')])
 def test_a_window_is_not_complete_without_the_account_of_every_reader(rows: list[bytes], reason: str) -> None:
     assert imbalance(add_up(rows), backup=True) == reason
 
 
 @pytest.mark.parametrize(('extra', 'reason'), [
-    ([{'records': 1}], 'records read = records bucketed + broken KPL aggregates: 5 is not 6'),
+    ([{'records': 1}], 'records read = records placed + broken KPL aggregates: 5 is not 6'),
     ([{'user_records': 1}], 'records = with documents + malformed + empty: 6 is not 5'),
     ([{'empty': -1}], 'records = with documents + malformed + empty: 5 is not 4'),
     ([{'documents': 1}], 'documents = lines + document errors: 5 is not 4'),
-    ([{'fragments': 1}], 'malformed ends = fragments in errors: 2 is not 1'),
-    ([{'lines': 1, 'documents': 1}], 'lines bucketed = lines written: 4 is not 3'),
-    ([{'error too-deep': 1, 'documents': 1}], 'errors bucketed = errors written: 3 is not 2'),
-    ([{'error invalid-json': -1, 'fragments': -1}], 'errors bucketed = errors written: 1 is not 2')])
+    ([{'fragments': 1}], 'malformed fragments = fragments in errors: 2 is not 1'),
+    ([{'lines': 1, 'documents': 1}], 'lines placed = lines written: 4 is not 3'),
+    ([{'error too-deep': 1, 'documents': 1}], 'errors placed = errors written: 3 is not 2'),
+    ([{'error invalid-json': -1, 'fragments': -1}], 'errors placed = errors written: 1 is not 2')])
 def test_each_equation_fails_for_its_own_reason(extra: list[dict[str, int]], reason: str) -> None:
-    rows = [*balanced(), *(row('bucketed', counts) for counts in extra)]
+    rows = [*balanced(), *(placed_row(counts) for counts in extra)]
 
     assert imbalance(add_up(rows), backup=True) == reason
 
@@ -50,36 +52,36 @@ def test_a_record_missing_from_the_backup_is_told_unless_there_is_no_backup() ->
 
 
 def test_every_equation_that_fails_is_told() -> None:
-    rows = [*balanced(), row('bucketed', {'lines': 1})]
+    rows = [*balanced(), placed_row({'lines': 1})]
 
     assert imbalance(add_up(rows), backup=True) == (
-        'documents = lines + document errors: 4 is not 5; lines bucketed = lines written: 4 is not 3')
+        'documents = lines + document errors: 4 is not 5; lines placed = lines written: 4 is not 3')
 
 
 def test_a_broken_aggregate_is_a_record_of_its_own() -> None:
-    rows = [*balanced(), account(a=6), row('bucketed', {'error invalid-kpl': 1}), written(BACKUP, 6),
+    rows = [*balanced(), report(a=6), placed_row({'error invalid-kpl': 1}), written(BACKUP, 6),
             written('errors/invalid-kpl/x', 1)]
 
     ledger = add_up(rows)
 
     assert imbalance(ledger, backup=True) is None
-    assert (ledger.totals()['records'], ledger.totals()['invalid_kpl']) == (6, 1)
+    assert (ledger.counts().records, ledger.counts().invalid_kpl) == (6, 1)
 
 
-def test_accounts_and_objects_that_come_twice_count_once() -> None:
-    assert add_up([*balanced(), account(a=5), written(EVENTS, 3)]) == add_up(balanced())
+def test_reports_and_objects_that_come_twice_count_once() -> None:
+    assert add_up([*balanced(), report(a=5), written(EVENTS, 3)]) == add_up(balanced())
 
 
 def test_shards_and_positions_of_all_readers_are_merged_and_sorted() -> None:
-    ledger = add_up([account(1, 2, b=2, a=1), account(0, 2, c=3)])
+    ledger = add_up([report(1, 2, b=2, a=1), report(0, 2, c=3)])
 
     assert list(ledger.shards) == list(ledger.positions) == ['app/a', 'app/b', 'app/c']
-    assert ledger.shards['app/c'] == {'records': 3, 'bytes': 30, 'first': '1', 'last': '3'}
-    assert ledger.positions['app/c'] == {'sequence': '3', 'since_ms': 0, 'arrival_ms': 5, 'open': True}
+    assert ledger.shards['app/c'] == ShardCounts(3, 30, '1', '3')
+    assert ledger.positions['app/c'] == position('3')
 
 
 def test_totals_are_what_a_manifest_shows() -> None:
-    assert add_up(balanced()).totals() == {
+    assert msgspec.to_builtins(add_up(balanced()).counts()) == {
         'records': 5, 'bytes': 50, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 4,
         'lines': 3, 'fragments': 1, 'document_errors': 1, 'invalid_kpl': 0,
         'errors': {'invalid-json': 1, 'too-deep': 1}, 'backup': 5, 'hours_of_arrival': 2,

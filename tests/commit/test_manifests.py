@@ -1,41 +1,39 @@
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 import orjson
 import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import (
-    ResumePoint,
-    advance_resume_point,
-    follow,
+    Manifest,
+    Settings,
     last_manifest,
     make_manifest,
     manifests_between,
     read_manifest,
-    read_resume_point,
-    resume_point_after,
     write_manifest,
+)
+from pipeline.commit.resume_point import (
+    ResumePoint,
+    read_resume_point,
     write_resume_point,
 )
 from pipeline.errors import ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import BACKUP, ERRORS, EVENTS, balanced
+from tests.ledgers import BACKUP, ERRORS, EVENTS, SETTINGS, balanced
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T23:50:00Z') or 0
 PATH = 'manifests/year=2026/month=11/day=23/20261123T235000Z.json'
-SETTINGS = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'x'}}
-OTHER = {'placement': {'flush_interval_s': 300}, 'content': {'rename': 'y'}}
 
 
-def manifest_of(window_ms: int, settings: dict[str, Any] = SETTINGS) -> dict[str, Any]:
+def manifest_of(window_ms: int, settings: Settings = SETTINGS) -> Manifest:
     return make_manifest(window_ms, FLUSH_MS, add_up(balanced()), settings)
 
 
-def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore:
+def store_with(*places: int, settings: Settings = SETTINGS) -> MemoryStore:
     """A store with the manifests of the windows at these places after START, and an resume_point at START."""
     store = MemoryStore()
     for place in places:
@@ -46,17 +44,34 @@ def store_with(*places: int, settings: dict[str, Any] = SETTINGS) -> MemoryStore
 
 
 def test_a_manifest_says_what_the_window_holds() -> None:
-    manifest = manifest_of(START)
+    store = MemoryStore()
+    write_manifest(store, manifest_of(START))
 
-    assert manifest == {
-        'version': 1, 'window': '2026-11-23T23:50:00Z', 'window_ms': START, 'end_ms': START + FLUSH_MS,
-        'counts': add_up(balanced()).totals(),
-        'accounts': {'app/a': {'records': 5, 'bytes': 50, 'first': '1', 'last': '5'}},
-        'objects': manifest['objects'], 'settings': SETTINGS,
-        'positions': {'app/a': {'sequence': '5', 'since_ms': 0, 'arrival_ms': 5, 'open': True}}}
-    assert [item['path'] for item in manifest['objects']] == sorted(
+    found = orjson.loads(store[PATH])
+    assert list(found) == ['version', 'window', 'window_ms', 'end_ms', 'counts', 'accounts', 'objects', 'settings',
+                           'positions']
+    assert [found[name] for name in ('version', 'window', 'window_ms', 'end_ms')] == [
+        1, '2026-11-23T23:50:00Z', START, START + FLUSH_MS]
+    assert found['counts'] == msgspec.to_builtins(add_up(balanced()).counts())
+    assert found['accounts'] == {'app/a': {'records': 5, 'bytes': 50, 'first': '1', 'last': '5'}}
+    assert found['settings'] == orjson.loads(msgspec.json.encode(SETTINGS))
+    assert found['positions'] == {
+        'app/a': {'sequence': '5', 'since_ms': 0, 'arrival_ms': 5, 'walked_ms': 0, 'open': True}}
+    assert [item['path'] for item in found['objects']] == sorted(
         [BACKUP, EVENTS, ERRORS, ERRORS.replace('too-deep', 'invalid-json')])
-    assert manifest['objects'][-1] == {'path': EVENTS, 'lines': 3, 'bytes': 60, 'sha256': 'aa'}
+    assert found['objects'][-1] == {'path': EVENTS, 'lines': 3, 'bytes': 60, 'sha256': 'aa'}
+    assert store[PATH].startswith(b'{\n  "version": 1,\n') and store[PATH].endswith(b'}\n')
+
+
+def test_a_manifest_of_the_first_version_of_the_transforms_is_read() -> None:
+    store = MemoryStore()
+    write_manifest(store, manifest_of(START))
+    value = orjson.loads(store[PATH])
+    del value['settings']['content']['json_fields'], value['counts']['unreadable_times']
+    store[PATH] = orjson.dumps(value)
+
+    manifest = read_manifest(store, START)
+    assert manifest and manifest.settings.content.json_fields == () and manifest.counts.unreadable_times == 0
 
 
 def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:
@@ -73,7 +88,7 @@ def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:
 def test_manifests_are_found_by_window_over_the_end_of_the_day(start: int, end: int, places: list[int]) -> None:
     found = manifests_between(store_with(0, 1, 2, 3), START + start * FLUSH_MS, START + end * FLUSH_MS)
 
-    assert [(manifest['window_ms'] - START) // FLUSH_MS for manifest in found] == places
+    assert [(manifest.window_ms - START) // FLUSH_MS for manifest in found] == places
 
 
 def test_the_last_manifest_is_found_among_all() -> None:
@@ -83,17 +98,6 @@ def test_the_last_manifest_is_found_among_all() -> None:
 
     assert last_manifest(store) == manifest_of(START + 3 * FLUSH_MS)
     assert last_manifest(MemoryStore()) is None
-
-
-def test_no_resume_is_not_the_same_as_a_damaged_one() -> None:
-    store = MemoryStore()
-    assert read_resume_point(store) is None
-
-    store['resume.json'] = b''
-    with pytest.raises(ManifestError) as error:
-        read_resume_point(store)
-
-    assert str(error.value) == 'resume.json is damaged: not JSON of this program; put back an older version'
 
 
 @pytest.mark.parametrize('data', [b'', b'{', b'[]', b'{}', b'7', b'null', b'\xff', b'{"version":1}'])
@@ -114,62 +118,3 @@ def test_another_version_is_refused_with_both() -> None:
         read_resume_point(store)
 
     assert str(error.value) == 'resume.json is of version 2, this program reads version 1'
-
-
-def test_the_resume_point_comes_back_as_it_was_written() -> None:
-    store, resume_point = MemoryStore(), ResumePoint(START, 7, {'app/a': {'sequence': '1'}}, SETTINGS)
-    write_resume_point(store, resume_point)
-
-    assert read_resume_point(store) == resume_point
-    assert orjson.loads(store['resume.json'])['end'] == '2026-11-23T23:50:00Z'
-
-
-@pytest.mark.parametrize(('places', 'reached'), [([0], 1), ([0, 1, 2], 3), ([0, 2], 1), ([0, 1, 3, 4], 2)])
-def test_the_resume_point_moves_over_manifests_without_a_gap(places: list[int], reached: int) -> None:
-    store = store_with(*places)
-
-    advance_resume_point(store, SETTINGS)
-
-    assert read_resume_point(store) == resume_point_after(manifest_of(START + (reached - 1) * FLUSH_MS))
-    assert store.effects == [('put', 'resume.json')]
-
-
-@pytest.mark.parametrize('places', [[], [1], [1, 2], [-1]])
-def test_the_resume_point_stays_where_the_next_window_is_not_committed(places: list[int]) -> None:
-    store = store_with(*places)
-
-    advance_resume_point(store, SETTINGS)
-
-    assert read_resume_point(store) == ResumePoint(START, START, {}, SETTINGS)
-    assert store.effects == []
-
-
-def test_the_resume_point_does_not_walk_over_windows_that_are_still_to_be_replaced() -> None:
-    store = store_with(1, 2, settings=OTHER)
-    write_manifest(store, manifest_of(START))
-
-    advance_resume_point(store, SETTINGS)
-
-    assert (read_resume_point(store) or ResumePoint(0, 0, {}, {})).end_ms == START + FLUSH_MS
-
-
-def test_without_a_resume_point_nothing_moves() -> None:
-    store = store_with(0)
-    del store['resume.json']
-
-    advance_resume_point(store, SETTINGS)
-
-    assert store.effects == []
-
-
-def test_following_writes_nothing() -> None:
-    store = store_with(0, 1)
-
-    assert follow(store, ResumePoint(START, START, {}, SETTINGS), SETTINGS).end_ms == START + 2 * FLUSH_MS
-    assert store.effects == []
-
-
-def test_after_a_window_unknown_shards_are_read_from_their_beginning() -> None:
-    manifest = manifest_of(START)
-
-    assert resume_point_after(manifest) == ResumePoint(START + FLUSH_MS, 0, manifest['positions'], SETTINGS)

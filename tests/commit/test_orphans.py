@@ -5,7 +5,7 @@ from pipeline.commit.manifests import make_manifest, write_manifest
 from pipeline.commit.orphans import remove_orphans
 from pipeline.options.types import iso_ms
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import BACKUP, ERRORS, EVENTS, NAME, balanced
+from tests.ledgers import BACKUP, ERRORS, EVENTS, NAME, SETTINGS, balanced
 
 WINDOW = iso_ms('2026-11-23T10:15:00Z') or 0
 FLUSH_MS = 300_000
@@ -17,13 +17,13 @@ def committed() -> MemoryStore:
     ledger = add_up(balanced())
     for path in ledger.objects:
         store.put(path, b'')
-    write_manifest(store, make_manifest(WINDOW, FLUSH_MS, ledger, {}))
+    write_manifest(store, make_manifest(WINDOW, FLUSH_MS, ledger, SETTINGS))
     store.effects.clear()
     return store
 
 
 def removed(store: MemoryStore, start_ms: int = WINDOW, end_ms: int = WINDOW + FLUSH_MS) -> list[str]:
-    """Give what was removed, which must be as many as is said."""
+    """Return what was removed, which must be as many as is said."""
     count = remove_orphans(store, {'events': store, 'errors': store, 'backup': store}, start_ms, end_ms)
     assert [effect for effect, _ in store.effects] == ['delete'] * count
     return [path for _, path in store.effects]

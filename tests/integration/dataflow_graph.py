@@ -17,7 +17,7 @@ GROUP, DO = 'beam:transform:group_by_key:v1', 'beam:transform:pardo:v1'
 
 
 def graph_of(argv: list[str]) -> dict[str, Any]:
-    """Run the command line; gives what the job says of itself. Raises SystemExit where the program failed."""
+    """Run the command line. Return what the job says of itself. Raises SystemExit where the program failed."""
     jobs: list[Any] = []
     run_pipeline = DataflowRunner.run_pipeline
 

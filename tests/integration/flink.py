@@ -45,16 +45,16 @@ class Submitter:
     log: pathlib.Path
 
     def output(self) -> str:
-        """Give what it printed so far."""
+        """Return what it printed so far."""
         return self.log.read_text(errors='replace')
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send it a signal; gives its exit code."""
+        """Send it a signal. Return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(UP_S)
 
     def left_behind(self) -> bool:
-        """Tell whether a process that it started, such as its Java job server, is still there after its end."""
+        """Return whether a process that it started, such as its Java job server, is still there after its end."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 0)
             return True
@@ -111,13 +111,13 @@ class FlinkCluster:
         self._parts.pop(name).close()
 
     def workers(self) -> list[int]:
-        """Give the process ids of the SDK workers, which are children of the pool."""
+        """Return the process ids of the SDK workers, which are children of the pool."""
         rows = subprocess.run(['ps', '-e', '-o', 'pid=,ppid=,stat='], check=True, capture_output=True, text=True)
         found = [row.split() for row in rows.stdout.splitlines()]
         return [int(pid) for pid, parent, state in found if parent == str(self._pids[POOL]) and state[0] != 'Z']
 
     def options(self, parallelism: int = 2) -> list[str]:
-        """Give what a user adds to the job's command line for this cluster."""
+        """Return what a user adds to the job's command line for this cluster."""
         return ['--runner', 'FlinkRunner', '--flink_master', self.rest.removeprefix('http://'),
                 '--flink_version', FLINK_VERSION, '--flink_job_server_jar', str(JOB_SERVER),
                 '--environment_type', 'EXTERNAL', '--environment_config', f'{LOOPBACK}:{self._port}',
@@ -130,12 +130,12 @@ class FlinkCluster:
         return Submitter(process, self.folder / f'{name}.out')
 
     def jobs(self) -> dict[str, str]:
-        """Give the state of every job by its id, the newest last."""
+        """Return the state of every job by its id, the newest last."""
         found = sorted(self.call('/jobs/overview')['jobs'], key=lambda job: job['start-time'])
         return {job['jid']: job['state'] for job in found}
 
     def running_job(self) -> str:
-        """Wait for a job that runs; gives its id."""
+        """Wait for a job that runs. Return its id."""
         self.wait(lambda: 'RUNNING' in self.jobs().values())
         return next(job for job, state in self.jobs().items() if state == 'RUNNING')
 
@@ -145,7 +145,7 @@ class FlinkCluster:
         self.wait(lambda: self.jobs()[job] in ENDED)
 
     def stop(self, job: str, drain: bool = False) -> Callable[[], str | None]:
-        """Stop a job with a savepoint; gives a function that tells the savepoint's place once there is one.
+        """Stop a job with a savepoint. Return a function that tells the savepoint's place once there is one.
 
         Raises RuntimeError where it failed.
         """
@@ -161,17 +161,17 @@ class FlinkCluster:
         return place
 
     def restored(self, job: str) -> int:
-        """Tell how often a job was restored from a checkpoint or savepoint."""
+        """Return how often a job was restored from a checkpoint or savepoint."""
         count: int = self.call(f'/jobs/{job}/checkpoints')['counts']['restored']
         return count
 
     def checkpoints(self, job: str) -> int:
-        """Tell how many checkpoints of a job are complete."""
+        """Return how many checkpoints of a job are complete."""
         count: int = self.call(f'/jobs/{job}/checkpoints')['counts']['completed']
         return count
 
     def call(self, path: str, body: object = None, method: str | None = None) -> Any:
-        """Ask the REST API; gives the answer decoded. Raises OSError where there is none."""
+        """Ask the REST API. Return the answer decoded. Raises OSError where there is none."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.rest + path, data, {'Content-Type': 'application/json'}, method=method)
         with self._opener.open(request, timeout=UP_S) as answer:

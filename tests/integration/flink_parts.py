@@ -58,7 +58,7 @@ def write_config(folder: pathlib.Path, settings: Mapping[str, object]) -> None:
 
 
 def java_command(name: str, folder: pathlib.Path) -> list[object]:
-    """Give the command that starts JOB_MANAGER or TASK_MANAGER of the cluster below `folder`."""
+    """Return the command that starts JOB_MANAGER or TASK_MANAGER of the cluster below `folder`."""
     conf = folder / 'conf'
     return ['java', *HEAP[name], '-XX:MaxMetaspaceSize=512m', '-XX:+UseSerialGC', *OPENED,
             f'-Dlog.file={folder / name}.log', f'-Dlog4j.configurationFile=file:{conf}/log4j.properties',
@@ -66,6 +66,6 @@ def java_command(name: str, folder: pathlib.Path) -> list[object]:
 
 
 def pool_command(port: int, module: str, *args: object) -> tuple[list[object], dict[str, str]]:
-    """Give the command and the environment of a worker pool: it starts its workers by the name `python`."""
+    """Return the command and the environment of a worker pool: it starts its workers by the name `python`."""
     return ([sys.executable, '-m', module, port, *args],
             {'PATH': os.pathsep.join([str(BESIDE), os.environ['PATH']]), 'PYTHONPATH': str(ROOT)})

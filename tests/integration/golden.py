@@ -26,7 +26,7 @@ LONG = 500
 
 
 def golden_records() -> list[tuple[str, bytes]]:
-    """Give the records, each with a partition key that names it."""
+    """Return the records, each with a partition key that names it."""
     malformed = [json.loads(line) for line in _lines('malformed.ndjson')]
     return [('seed', (DATA / 'seed_before.txt').read_bytes()),
             *((row['name'], base64.b64decode(row['record_b64'])) for row in malformed),
@@ -45,7 +45,7 @@ def golden_lake(aws: LocalAws) -> dict[str, list[Any]]:
 
 
 def normalised(lake: Lake) -> dict[str, list[Any]]:
-    """Give the lines by path; the name of the window and the hour of arrival become words."""
+    """Return the lines by path; the name of the window and the hour of arrival become words."""
     hours = {path.split('/', 1)[1].rsplit('/', 1)[0] for path in lake.objects('lake') if path.startswith('backup/')}
     found = collections.defaultdict(list)
     for path in sorted(lake.objects('lake'), key=lambda path: path.rsplit('/', 1)[-1]):

@@ -56,13 +56,13 @@ class History:
         return place * RECORDS_A_CALL * DOCUMENTS_A_RECORD
 
     def command(self, prefix: str, *options: str) -> list[str]:
-        """Give the command line of a job that writes under that prefix."""
+        """Return the command line of a job that writes under that prefix."""
         return [sys.executable, '-m', 'pipeline', '--stream', STREAM, '--output', f's3://{BUCKET}/{prefix}',
                 '--flush_interval_s', str(FLUSH_MS // 1000), '--slack_s', str(SLACK_S),
                 '--kinesis_endpoint_url', self._kinesis_url, '--s3_endpoint_url', self._s3_url, *options]
 
     def listed(self, prefix: str, kind: str = '') -> dict[str, Any]:
-        """Give what S3 says of each object of a prefix, by key below it."""
+        """Return what S3 says of each object of a prefix, by key below it."""
         pages = self.s3.get_paginator('list_objects_v2').paginate(Bucket=BUCKET, Prefix=f'{prefix}/{kind}')
         return {item['Key'].removeprefix(f'{prefix}/'): item for page in pages for item in page.get('Contents', ())}
 
@@ -72,13 +72,13 @@ class History:
         return body
 
     def manifests(self, prefix: str) -> dict[str, Any]:
-        """Give the manifests of windows before the end, without their positions."""
+        """Return the manifests of windows before the end, without their positions."""
         found = {key: json.loads(self.get(prefix, key)) for key in self.listed(prefix, 'manifests/')}
         return {key: {name: value for name, value in manifest.items() if name != 'positions'}
                 for key, manifest in found.items() if not self.end or manifest['window'] < self.end}
 
     def complete(self, prefix: str) -> bool:
-        """Tell whether every window up to the end is committed."""
+        """Return whether every window up to the end is committed."""
         if not (self.end and 'resume.json' in self.listed(prefix, 'resume.json')):
             return False
         done: bool = json.loads(self.get(prefix, 'resume.json'))['end_ms'] >= (iso_ms(self.end) or 0)
@@ -107,6 +107,6 @@ class History:
 
 
 def newest(history: History, prefix: str) -> object:
-    """Give what changes with what a job writes, also where it writes an object again."""
+    """Return what changes with what a job writes, also where it writes an object again."""
     return {key: (item['LastModified'], item['ETag']) for kind in ('backup/', 'manifests/')
             for key, item in history.listed(prefix, kind).items()}

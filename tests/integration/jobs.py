@@ -30,7 +30,7 @@ class Jobs:
         self.endpoint, self.streams, self.output, self.slack_s = endpoint, streams, output, slack_s
 
     def command(self, prefix: str, *options: str) -> list[str]:
-        """Give the command line of a job that reads the streams and writes under that prefix."""
+        """Return the command line of a job that reads the streams and writes under that prefix."""
         return [sys.executable, '-m', 'pipeline', *(f'--stream={stream}' for stream in self.streams),
                 '--output', self.output.uri(prefix), '--flush_interval_s', str(FLUSH_MS // 1000),
                 '--slack_s', str(self.slack_s), '--kinesis_endpoint_url', self.endpoint,
@@ -42,21 +42,21 @@ class Jobs:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def run(self, prefix: str, *options: str, code: int = 0) -> str:
-        """Run a job to its end; gives what it printed."""
+        """Run a job to its end. Return what it printed."""
         return finish(self.start(prefix, *options), code)
 
     def objects(self, prefix: str) -> dict[str, str]:
-        """Give a digest of each object under events/, errors/ and backup/, by key below the prefix."""
+        """Return a digest of each object under events/, errors/ and backup/, by key below the prefix."""
         kinds = ('events/', 'errors/', 'backup/')
         return {key: tag for key, tag in self.output.tags(prefix).items() if key.startswith(kinds)}
 
     def manifests(self, prefix: str) -> dict[str, Any]:
-        """Give the manifests without their positions."""
+        """Return the manifests without their positions."""
         return {key: {name: value for name, value in manifest.items() if name != 'positions'}
                 for key, manifest in self.whole_manifests(prefix).items()}
 
     def whole_manifests(self, prefix: str) -> dict[str, Any]:
-        """Give the manifests."""
+        """Return the manifests."""
         return {key: json.loads(self.get(prefix, key)) for key in sorted(self.output.tags(prefix))
                 if key.startswith('manifests/')}
 
@@ -65,12 +65,12 @@ class Jobs:
         return self.output.get(prefix, key)
 
     def lines(self, prefix: str, kind: str) -> list[Any]:
-        """Give every line under events/, errors/ or backup/, decoded."""
+        """Return every line under events/, errors/ or backup/, decoded."""
         return [line for key in sorted(self.objects(prefix)) if key.startswith(kind)
                 for line in decoded(self.get(prefix, key))]
 
     def backup(self, prefix: str) -> dict[tuple[str, str], bytes]:
-        """Give the records in the backup, by shard and sequence number; fails where one is there twice."""
+        """Return the records in the backup, by shard and sequence number; fails where one is there twice."""
         lines = self.lines(prefix, 'backup/')
         found = {(line['shardId'], line['sequenceNumber']): base64.b64decode(line['data']) for line in lines}
         assert len(found) == len(lines)
@@ -78,12 +78,12 @@ class Jobs:
 
 
 def decoded(stored: bytes) -> list[Any]:
-    """Give the lines of an object."""
+    """Return the lines of an object."""
     return [json.loads(line) for line in gzip.decompress(stored).splitlines()]
 
 
 def finish(job: subprocess.Popen[str], code: int = 0) -> str:
-    """Wait for the end of a job; gives what it printed."""
+    """Wait for the end of a job. Return what it printed."""
     try:
         out, err = job.communicate(timeout=JOB_S)
     except subprocess.TimeoutExpired:
@@ -94,20 +94,20 @@ def finish(job: subprocess.Popen[str], code: int = 0) -> str:
 
 
 def kill(job: subprocess.Popen[str]) -> tuple[str, str]:
-    """End a job, and what it started, without giving it a chance; gives what it printed."""
+    """End a job, and what it started, without giving it a chance. Return what it printed."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(job.pid, signal.SIGKILL)
     return job.communicate()
 
 
 def end(job: subprocess.Popen[str]) -> str:
-    """End a continuous job as an operator does; gives what it printed."""
+    """End a continuous job as an operator does. Return what it printed."""
     job.send_signal(signal.SIGTERM)
     return finish(job)
 
 
 def windows_of(manifests: dict[str, Any]) -> tuple[str, str]:
-    """Give --start and --stop of the stretch that these manifests cover; fails where one is missing between them."""
+    """Return --start and --stop of the stretch that these manifests cover; fails where one is missing between them."""
     starts = sorted(manifest['window_ms'] for manifest in manifests.values())
     assert starts == list(range(starts[0], starts[-1] + FLUSH_MS, FLUSH_MS))
     ends = sorted(manifest['window'] for manifest in manifests.values())

@@ -13,10 +13,10 @@ class Output(Protocol):
     options: tuple[str, ...]
 
     def uri(self, prefix: str) -> str:
-        """Give --output."""
+        """Return --output."""
 
     def tags(self, prefix: str) -> dict[str, str]:
-        """Give a digest of each object, by key below the prefix."""
+        """Return a digest of each object, by key below the prefix."""
 
     def get(self, prefix: str, key: str) -> bytes:
         """Read an object."""

@@ -12,12 +12,12 @@ import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.utils.timestamp import Duration
 
-from pipeline.commit.manifests import write_resume_point
+from pipeline.commit.resume_point import write_resume_point
 from pipeline.job import build_job
 from pipeline.kinesis import reader
 from pipeline.kinesis.client import connect
-from pipeline.kinesis.poll import Call
-from pipeline.kinesis.read import _raise_to, _ReadShards
+from pipeline.kinesis.poll import ReadBudget
+from pipeline.kinesis.read import ReadKinesis, _raise_to, _ReadShards
 from pipeline.options.options import parse_options
 from pipeline.run import execute
 from pipeline.run.outputs import store_at
@@ -42,19 +42,20 @@ def late_read(self, element, tracker, estimator):
 def close_early() -> None:
     """Make sure that windows close too early from here on in this process."""
     _ReadShards._read = late_read
-    reader.Call = lambda deadline: Call(deadline, windows=1)  # so the others come back with a later watermark
+    # So the others come back with a later watermark.
+    reader.ReadBudget = lambda deadline: ReadBudget(deadline, windows=1)
 
 
 def main(readers: int, argv: list[str]) -> None:
     """Build and run the pipeline, as `pipeline.run.execute` does for one reader."""
     options = parse_options(argv)
-    store, calls = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
-    plan = make_plan(options, calls, store)
-    if plan.anchor:
-        write_resume_point(store, plan.anchor)
-    read = execute._read_settings(options, plan, plan.start_ms, plan.stop_ms, plan.since_ms, plan.cursors)
+    store, api = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
+    plan = make_plan(options, api, store)
+    if plan.resume_point:
+        write_resume_point(store, plan.resume_point)
+    source = ReadKinesis(execute._read_settings(options, plan), readers)
     pipeline = beam.Pipeline(options=beam_options(options))
-    build_job(pipeline, execute._job(options, plan, read, readers))
+    build_job(pipeline, execute._job(options, plan, source))
     result = pipeline.run()
     result.wait_until_finish()
     for counter in result.metrics().query(MetricsFilter().with_namespace('commit'))['counters']:

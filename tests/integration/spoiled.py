@@ -29,7 +29,7 @@ class Spoiled:
         self._write([])
 
     def calls(self) -> list[dict[str, Any]]:
-        """Give the calls so far: when (`at`, epoch seconds), `call`, `shard`, `fault`, number of `records`."""
+        """Return the calls so far: when (`at`, epoch seconds), `call`, `shard`, `fault`, number of `records`."""
         return [json.loads(line) for line in self._calls.read_text().splitlines()]
 
     def _write(self, rules: Sequence[dict[str, str]]) -> None:

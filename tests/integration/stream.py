@@ -112,11 +112,11 @@ class Stream:
 
     @property
     def numbers(self) -> list[str]:
-        """Give the numbers of all documents, sorted."""
+        """Return the numbers of all documents, sorted."""
         return sorted(f'{number}.{place}' for number in range(self._number) for place in range(2))
 
     def backup(self) -> dict[tuple[str, str], bytes]:
-        """Give what a backup of the whole stream holds."""
+        """Return what a backup of the whole stream holds."""
         return {(put.shard, put.sequence): put.data for put in self.puts}
 
     def _record(self) -> tuple[str, bytes]:

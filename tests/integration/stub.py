@@ -95,7 +95,7 @@ def just_begun() -> Stub:
 
 @contextlib.contextmanager
 def serve(stub: Stub) -> Iterator[str]:
-    """Listen for as long as the block lasts; gives the endpoint."""
+    """Listen for as long as the block lasts. Return the endpoint."""
     class Handler(BaseHTTPRequestHandler):
         protocol_version = 'HTTP/1.1'
 

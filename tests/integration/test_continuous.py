@@ -28,7 +28,7 @@ def lake() -> Iterator[Lake]:
 
 
 def committed(lake: Lake, prefix: str) -> list[str]:
-    """Give the manifests before the end of resume.json; Prism commits later windows before earlier ones."""
+    """Return the manifests before the end of resume.json; Prism commits later windows before earlier ones."""
     tags = lake.output.tags(prefix)
     end = json.loads(lake.get(prefix, 'resume.json'))['end'] if 'resume.json' in tags else ''
     stamp = end.replace('-', '').replace(':', '')
@@ -46,7 +46,7 @@ def started(lake: Lake, prefix: str, *options: str, windows: int = 1) -> subproc
 
 
 def ended(job: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the end of a run; gives its exit code and stderr, without the line a minute that a log has."""
+    """Wait for the end of a run. Return its exit code and stderr, without the line a minute that a log has."""
     _, err = job.communicate(timeout=60)
     return job.returncode, ''.join(line for line in err.splitlines(keepends=True) if ' INFO ' not in line)
 
@@ -57,7 +57,7 @@ def interrupt(job: subprocess.Popen[str]) -> None:
 
 
 def group_of(job: subprocess.Popen[str]) -> list[int]:
-    """Give the processes that belong to a run, itself among them."""
+    """Return the processes that belong to a run, itself among them."""
     found = []
     for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:

@@ -37,7 +37,7 @@ class Live:
     producing: contextlib.ExitStack
 
     def committed_ms(self) -> int:
-        """Give the end of the last window with a manifest, 0 where there is none."""
+        """Return the end of the last window with a manifest, 0 where there is none."""
         return max((manifest['end_ms'] for manifest in self.jobs.whole_manifests('live').values()), default=0)
 
     def wait_past(self, moment_ms: int) -> None:

@@ -153,12 +153,12 @@ def test_a_window_that_a_rerun_cuts_short_is_not_declared_complete_any_more(
 
 
 def busy_windows(lake: Lake) -> list[int]:
-    """Give the windows that hold records, in epoch ms."""
+    """Return the windows that hold records, in epoch ms."""
     return sorted(manifest['window_ms'] for manifest in lake.manifests('one').values() if manifest['counts']['records'])
 
 
 def last_arrival(lake: Lake, window_ms: int) -> int:
-    """Give the time, in epoch ms, at which the last record of a window arrived."""
+    """Return the time, in epoch ms, at which the last record of a window arrived."""
     arrivals = [line['approximateArrivalTimestamp'] for line in lake.lines('one', 'backup/')]
     return int(max(arrival for arrival in arrivals if arrival < window_ms + FLUSH_MS))
 

@@ -189,7 +189,7 @@ class Campaign:
             'whole': pool.submit(self._after, kill_bounded, later[1], 0)}
 
     def kills(self, prefix: str) -> list[Kill]:
-        """Wait for a run; gives its kills."""
+        """Wait for a run. Return its kills."""
         return self._runs[prefix].result()
 
     def difference(self, prefix: str) -> str | None:
@@ -198,7 +198,7 @@ class Campaign:
         return self.history.difference(prefix, 'whole')
 
     def documents(self) -> int:
-        """Give how many documents were put."""
+        """Return how many documents were put."""
         return self._written.result()
 
     def _to_the_end(self, run: Callable[..., list[Kill]], killer: Killer, *args: object) -> list[Kill]:

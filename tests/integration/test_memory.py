@@ -38,7 +38,7 @@ def test_reading_three_times_as_much_takes_no_more_memory(tmp_path: pathlib.Path
 
 
 def _peak_mib(folder: pathlib.Path, runner: str, windows: int) -> dict[str, int]:
-    """Read so many windows of 18 MiB; gives the peak of resident memory of the job's processes, by name."""
+    """Read so many windows of 18 MiB. Return the peak of resident memory of the job's processes, by name."""
     start_ms = align_down(time.time_ns() // 1_000_000 - 3_600_000, FLUSH_MS)
 
     def page(shard: int, place: int) -> list[StubRecord]:

@@ -135,12 +135,12 @@ def test_a_running_job_that_is_told_to_skip_is_submitted_again_after_a_gap(
 
 
 def newest_ms(jobs: Jobs) -> int:
-    """Give the start of the newest window that is committed."""
+    """Return the start of the newest window that is committed."""
     return max(manifest['window_ms'] for manifest in jobs.manifests('job').values())
 
 
 def warnings(folder: pathlib.Path) -> list[str]:
-    """Give the windows that the workers have warned of."""
+    """Return the windows that the workers have warned of."""
     return re.findall(r'window (\S+) is not complete: ', (folder / f'{POOL}.out').read_text())
 
 

@@ -26,7 +26,7 @@ def lake() -> Iterator[Lake]:
 
 
 def windows(lake: Lake) -> list[str]:
-    """Give the starts of the windows that the first run has committed."""
+    """Return the starts of the windows that the first run has committed."""
     return sorted(manifest['window'] for manifest in lake.manifests('one').values())
 
 

@@ -84,7 +84,7 @@ class Site(NamedTuple):
                      self.endpoint, '--stop', self.stop, *options])
 
     def tags(self, prefix: str) -> dict[str, str]:
-        """Give the ETag of every object under a prefix, asked of S3 itself."""
+        """Return the ETag of every object under a prefix, asked of S3 itself."""
         pages = self.s3.get_paginator('list_objects_v2').paginate(Bucket='lake', Prefix=f'{prefix}/')
         return {item['Key'].removeprefix(f'{prefix}/'): item['ETag'] for page in pages
                 for item in page.get('Contents', ())}
@@ -99,12 +99,12 @@ class Site(NamedTuple):
         return json.loads(self.s3.get_object(Bucket='lake', Key=f'{prefix}/{key}')['Body'].read())
 
     def written(self, prefix: str) -> dict[str, str]:
-        """Give what must be equal: ETags of objects, manifests without positions."""
+        """Return what must be equal: ETags of objects, manifests without positions."""
         return {key: json.dumps({**self.json(prefix, key), 'positions': None}) if key.startswith('manifests/') else tag
                 for key, tag in self.tags(prefix).items() if key != 'resume.json'}
 
     def hits(self) -> list[str]:
-        """Give the requests that were spoiled since `spoil`."""
+        """Return the requests that were spoiled since `spoil`."""
         cell = json.loads(self.control.read_text())['cell']
         return [line for line in self.spoiled.read_text().splitlines() if line.startswith(cell)]
 

@@ -1,4 +1,4 @@
-"""KPL aggregates, made as the Kinesis Producer Library makes them (aggregation-format.md of its repository)."""
+"""Make aggregates as the Kinesis Producer Library does (aggregation-format.md of its repository)."""
 from __future__ import annotations
 
 import hashlib
@@ -7,7 +7,7 @@ MAGIC = b'\xf3\x89\x9a\xc2'
 
 
 def aggregate(*users: tuple[str, bytes], explicit_hash: str | None = None, tag: bool = False) -> bytes:
-    """Aggregate user records of (partition key, data); each may carry an explicit hash key and a tag."""
+    """Return an aggregate of user records (partition key, data), with explicit hash keys and tags if asked for."""
     keys = sorted({key for key, _ in users})
     message = b''.join(field(1, key.encode()) for key in keys)
     if explicit_hash is not None:
@@ -24,22 +24,22 @@ def aggregate(*users: tuple[str, bytes], explicit_hash: str | None = None, tag: 
 
 
 def sealed(message: bytes) -> bytes:
-    """Put the magic before a message and its MD5 behind."""
+    """Return a message with the magic bytes before it and its MD5 after it."""
     return MAGIC + message + hashlib.md5(message).digest()
 
 
-def field(place: int, data: bytes) -> bytes:
-    """Encode a field of bytes."""
-    return varint(place << 3 | 2) + varint(len(data)) + data
+def field(tag: int, data: bytes) -> bytes:
+    """Encode a field that holds bytes."""
+    return varint(tag << 3 | 2) + varint(len(data)) + data
 
 
-def number(place: int, value: int) -> bytes:
-    """Encode a field of an integer."""
-    return varint(place << 3) + varint(value)
+def number(tag: int, value: int) -> bytes:
+    """Encode a field that holds an integer."""
+    return varint(tag << 3) + varint(value)
 
 
 def varint(value: int) -> bytes:
-    """Encode an integer, seven bits a byte, the lowest first."""
+    """Encode an integer with seven bits a byte, the lowest bits first."""
     parts = []
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)

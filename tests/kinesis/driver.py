@@ -1,30 +1,30 @@
-"""A reader driven by hand, as a runner would: claim, output, checkpoint, restore by the coder, again."""
+"""Drive readers by hand, as a runner does: claim, output, checkpoint, restore through the coder, repeat."""
 from __future__ import annotations
 
 import collections
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import msgspec
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 
 from pipeline.kinesis.fetch import ShardPages
 from pipeline.kinesis.monitor import Monitor
-from pipeline.kinesis.positions import ReaderState, ReaderStateCoder
+from pipeline.kinesis.positions import ReaderId, ReaderState, ReaderStateCoder
 from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.read import _ReadUnbounded
-from pipeline.kinesis.settings import ReadSettings
+from pipeline.kinesis.settings import ReadSettings, StreamInfo
 from pipeline.kinesis.shared import Shared
 from pipeline.source import Batch
 from tests.kinesis.fake import FakeKinesis
 
 
 class Inline(Executor):
-    """Run what is submitted at once, in this thread."""
+    """Run what is submitted immediately, in this thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -35,37 +35,47 @@ class Inline(Executor):
         return future
 
 
-class Noted(Monitor):
-    """Add up what readers note."""
+class RecordingMonitor(Monitor):
+    """Add up what readers report."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         super().__init__(limiter)
         self.counts: collections.Counter[str] = collections.Counter()
         self.behind_ms: dict[str, int] = {}
 
-    def note(self, element: tuple[int, int], state: ReaderState, counts: Mapping[str, int],
+    def note(self, reader_id: ReaderId, state: ReaderState, counts: Mapping[str, int],
              behind_ms: Mapping[str, int]) -> None:
-        super().note(element, state, counts, behind_ms)
+        super().note(reader_id, state, counts, behind_ms)
         self.counts.update(counts)
         self.behind_ms.update(behind_ms)
 
 
 class Outcome(NamedTuple):
-    """What one call of process() gave: batches and accounts in order, the watermark (ms) and the delay (s)."""
+    """What came of one call of process(): batches and reports in order, the watermark (ms), the delay asked for (s)."""
 
     batches: list[Batch]
-    accounts: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
     watermark_ms: int
     delay_s: float | None
 
     @property
     def data(self) -> list[str]:
-        """The data of all records, in order."""
+        """Return the data of all records, in order."""
         return [record.data.decode() for batch in self.batches for record in batch.records]
 
 
+def shared_of(fake: FakeKinesis, limiter: RateLimiter | None = None, monitor: Monitor | None = None,
+              streams: tuple[StreamInfo, ...] = ()) -> Shared:
+    """Return what readers of a fake stream share; they fetch in the calling thread, and wait by the fake's clock."""
+    limiter = limiter or RateLimiter(fake.clock, jitter=lambda: 1.0)
+    monitor = monitor or Monitor(limiter)
+    pages = ShardPages(fake, streams or fake.infos(), limiter=limiter, wall_ms=fake.local_ms)
+    return Shared(api=fake, pages=pages, limiter=limiter, monitor=monitor, threads=Inline(), sleep=fake.sleep,
+                  wall_ms=fake.local_ms)
+
+
 class Driver:
-    """Readers of one fake stream; `states` is what their last checkpoint holds."""
+    """The readers of one fake stream; `states` holds what their last checkpoints hold."""
 
     def __init__(self, fake: FakeKinesis, settings: ReadSettings | None = None, readers: int = 1) -> None:
         self.fake = fake
@@ -76,25 +86,23 @@ class Driver:
         self.watermarks: list[Any] = [None] * readers
 
     def restart(self) -> None:
-        """Go on in another process: nothing kept, no limits known."""
+        """Continue in a new process, which has no pages and knows no limits."""
         limiter = RateLimiter(self.fake.clock, jitter=lambda: 1.0)
-        self.monitor = Noted(limiter)
-        pages = ShardPages(self.fake, self.settings.streams, limiter=limiter, wall_ms=self.fake.local_ms)
+        self.monitor = RecordingMonitor(limiter)
         self.dofn = _ReadUnbounded(self.settings)
-        self.dofn._shared = Shared(self.fake, pages, limiter, self.monitor, Inline(), self.fake.sleep,
-                                   self.fake.local_ms)
+        self.dofn._shared = shared_of(self.fake, limiter, self.monitor, self.settings.streams)
 
     def call(self, reader: int = 0, stop_after: int | None = None) -> Outcome:
-        """ReadBudget process() once and take its checkpoint; `stop_after` outputs the runner asks for one itself."""
+        """Call process() once and take its checkpoint. If given, the runner asks for one after `stop_after` outputs."""
         coder = ReaderStateCoder()
         state = coder.decode(coder.encode(self.states[reader]))
         tracker = ThreadsafeRestrictionTracker(self.dofn.create_tracker(state))
         estimator = ManualWatermarkEstimator(self.watermarks[reader])
-        batches, accounts, split, split_watermark = [], [], None, None
+        batches, reports, split, split_watermark = [], [], None, None
         outputs = self.dofn.process((reader, self.readers), RestrictionTrackerView(tracker), estimator)
         for number, output in enumerate(outputs):
             if isinstance(output, beam.pvalue.TaggedOutput):
-                accounts.append(json.loads(output.value.value)['account'])
+                reports.append(msgspec.json.decode(output.value.value))
                 assert output.value.timestamp >= estimator.current_watermark()
             else:
                 batches.append(output.value)
@@ -105,13 +113,13 @@ class Driver:
         deferred = tracker.deferred_status()
         finished = dataclasses.replace(state, done=True)
         self.states[reader] = split[1] if split else deferred[0] if deferred else finished
-        # A runner that splits takes the watermark of that moment for the rest.
+        # A runner that checkpoints restores the rest with the watermark of that moment.
         self.watermarks[reader] = split_watermark if split else estimator.current_watermark()
         delay_s = deferred[1].micros / 1e6 if deferred else None
-        return Outcome(batches, accounts, self.watermarks[reader].micros // 1000, delay_s)
+        return Outcome(batches, reports, self.watermarks[reader].micros // 1000, delay_s)
 
     def run(self, seconds: float) -> list[Outcome]:
-        """ReadBudget every reader again and again, two seconds apart when idle, for so long."""
+        """Call every reader again and again for so long, once a second."""
         outcomes, end = [], self.fake.clock() + seconds
         while self.fake.clock() < end:
             began = self.fake.clock()
@@ -125,5 +133,5 @@ class Driver:
 
 
 def data_of(outcomes: list[Outcome]) -> list[str]:
-    """Give the data of all records that were emitted."""
+    """Return the data of all records that were emitted."""
     return [data for outcome in outcomes for data in outcome.data]

@@ -1,6 +1,6 @@
-"""A scripted Kinesis with a clock of its own: the four calls, and faults exactly when a test asks for them.
+"""A scripted Kinesis with its own clock: it answers the calls of a reader, and fails exactly when a test asks for it.
 
-Strict: a call that AWS would refuse is refused, and a shard asked more than four times a second fails the test.
+It refuses what AWS would refuse, and fails the test if a shard is asked more than four times a second.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 
 
 class FakeRecord(NamedTuple):
-    """A record of a shard: readers see it from `visible_ms` on."""
+    """A record of a shard; readers see it from `visible_ms` on."""
 
     sequence: int
     arrival_ms: int
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
 class FakeKinesis:
     """One stream. Tests move `now_ms`, AWS's clock; the local clock is `local_offset_ms` ahead of it.
 
-    `walk_ms` is how far one GetRecords gets through a stretch without records; None: to the next record at once.
+    `walk_ms` is how far one GetRecords gets through a stretch without records, None if it reaches the next record.
     """
 
     def __init__(self, shards: int = 1, now_ms: int = START_MS, name: str = 'events') -> None:
@@ -73,13 +73,13 @@ class FakeKinesis:
         self.hidden: set[str] = set()
         self.asked: list[Asked] = []
         self._faults: dict[tuple[str, str | None], collections.deque[Exception]] = {}
-        bounds = [HASH_RANGE * at // shards for at in range(shards + 1)]
+        bounds = [HASH_RANGE * index // shards for index in range(shards + 1)]
         for first, end in zip(bounds, bounds[1:], strict=False):
             self._add(first, end - 1)
 
     @property
     def retention_ms(self) -> int:
-        """How long records are kept. What was dropped does not come back when it is raised."""
+        """How long records are kept. Raising it does not restore dropped records."""
         return self._retention_ms
 
     @retention_ms.setter
@@ -90,11 +90,11 @@ class FakeKinesis:
     def _horizon_ms(self) -> float:
         return max(self._trimmed_ms, self.now_ms - self._retention_ms)
 
-    # What tests do to the stream.
+    # For tests.
 
     def put(self, shard: str, data: bytes = b'{}', arrival_ms: float | None = None, delay_ms: int = 0,
             partition_key: str | None = 'key') -> FakeRecord:
-        """Put a record now; `arrival_ms` is its stamp, `delay_ms` how much later readers see it."""
+        """Put a record now; `arrival_ms` is its arrival, `delay_ms` how much later readers see it."""
         log = self.shards[shard].records
         assert self.shards[shard].closed_ms is None
         sequence = log[-1].sequence + 1 if log else self.first_sequence
@@ -110,48 +110,49 @@ class FakeKinesis:
         return self._add(parent.first_hash, middle), self._add(middle + 1, parent.last_hash)
 
     def merge(self, left: str, right: str) -> str:
-        """Merge two neighbours."""
+        """Merge two neighbouring shards."""
         first, last = self._close(left), self._close(right)
         assert first.last_hash + 1 == last.first_hash
         return self._add(first.first_hash, last.last_hash)
 
     def fail(self, call: str, *errors: Exception, shard: str | None = None) -> None:
-        """Let the next calls fail, one error each."""
+        """Make the next calls of that name fail, each with one of the errors."""
         self._faults.setdefault((call, shard), collections.deque()).extend(errors)
 
     def make_again(self) -> None:
-        """Delete the stream and make it again under its name."""
+        """Delete the stream, and create it again with the same name."""
         self.created_ms = int(self.now_ms)
         self.shards = {}
         self._add(0, HASH_RANGE - 1)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock."""
         assert seconds >= 0
         self.now_ms += seconds * 1000
 
     def clock(self) -> float:
-        """Give monotonic seconds."""
+        """Return monotonic seconds."""
         return self.now_ms / 1000
 
     def local_ms(self) -> int:
-        """Give the local wall clock."""
+        """Return the local wall clock in epoch ms."""
         return int(self.now_ms) + self.local_offset_ms
 
     def infos(self, label: str = '') -> tuple[StreamInfo, ...]:
-        """Describe the stream as a plan does."""
+        """Return the stream as the plan of a run describes it."""
         return (StreamInfo(self.name, self.name, label, self.created_ms, self.retention_ms),)
 
     def settings(self, **changes: object) -> ReadSettings:
-        """Give settings that read the stream from its creation on, in windows of ten seconds."""
-        settings = ReadSettings(self.infos(), self.created_ms, -1, 10_000, 64 << 20, 10_000, self.created_ms)
+        """Return settings that read the stream from its creation on, in windows of ten seconds."""
+        settings = ReadSettings(self.infos(), start_ms=self.created_ms, stop_ms=None, flush_ms=10_000,
+                                flush_bytes=64 << 20, slack_ms=10_000, since_ms=self.created_ms)
         return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
     def calls(self, *names: str) -> list[str]:
-        """Give the calls of those names, as `name shard where`."""
+        """Return the calls of those names that were made, as `name shard where`."""
         return [' '.join(filter(None, asked[1:])) for asked in self.asked if asked.call in names]
 
-    # The protocol.
+    # KinesisApi: what readers call.
 
     def summary(self, stream: str) -> Summary:
         self._note('summary', stream, None)
@@ -240,7 +241,7 @@ class FakeKinesis:
         return [shard for shard in self.shards.values() if shard.closed_ms is None]
 
     def _date(self) -> int:
-        """AWS's Date header is in whole seconds."""
+        """Return the time in whole seconds, like the Date header of AWS."""
         return int(self.now_ms) // 1000 * 1000
 
     def _add(self, first_hash: int, last_hash: int) -> str:
@@ -253,3 +254,9 @@ class FakeKinesis:
         assert parent.closed_ms is None
         parent.closed_ms = int(self.now_ms)
         return parent
+
+
+def put_all(fake: FakeKinesis, *data: str, shard: str = 'shardId-000000000000') -> None:
+    """Put records now, one for each text."""
+    for text in data:
+        fake.put(shard, text.encode())

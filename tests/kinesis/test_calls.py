@@ -1,4 +1,4 @@
-"""The calls through real boto3 clients and scripted bytes: what is asked, what is read off, what an error means."""
+"""The calls through real boto3 clients and scripted bytes: requests, answers, and what errors become."""
 from __future__ import annotations
 
 import base64
@@ -40,7 +40,7 @@ def test_the_summary_of_a_stream_is_read() -> None:
     assert wire.requests[0][:2] == ('DescribeStreamSummary', {'StreamName': 'events'})
 
 
-def test_a_listing_of_2500_shards_follows_tokens_that_come_alone_and_takes_the_first_answers_time() -> None:
+def test_a_listing_of_2500_shards_sends_tokens_alone_and_has_the_time_of_the_first_answer() -> None:
     wire = Wire()
     shards = [_shard(number, number % 5 == 0) for number in range(2500)]
     wire.answer(Shards=shards[:1000], NextToken='one')
@@ -86,16 +86,16 @@ def test_a_record_of_a_shard_that_is_gone_is_not_held() -> None:
     assert not BotoKinesis(RenewedClient(wire.open_client)).holds('events', SHARD, '7')
 
 
-def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() -> None:
+def test_a_listing_of_2500_shards_whose_token_expires_begins_again() -> None:
     wire = Wire()
     wire.answer(Shards=[_shard(0, False)] * 1000, NextToken='one')
     wire.refuse('ExpiredNextTokenException')
     wire.answer(Shards=[_shard(1, False)])
-    calls = BotoKinesis(RenewedClient(wire.open_client))
+    api = BotoKinesis(RenewedClient(wire.open_client))
 
     with pytest.raises(PassingError) as error:
-        calls.list_shards('events')
-    found, _ = calls.list_shards('events')
+        api.list_shards('events')
+    found, _ = api.list_shards('events')
 
     assert not error.value.throttled
     assert len(found) == 1
@@ -106,7 +106,7 @@ def test_a_token_that_expires_in_a_listing_of_2500_shards_makes_it_begin_anew() 
     ('7', 5, {'ShardIteratorType': 'AFTER_SEQUENCE_NUMBER', 'StartingSequenceNumber': '7'}),
     ('', 1500, {'ShardIteratorType': 'AT_TIMESTAMP', 'Timestamp': 1.5}),
     ('', 0, {'ShardIteratorType': 'TRIM_HORIZON'})])
-def test_an_iterator_is_asked_for_by_sequence_number_else_time_else_the_beginning(
+def test_an_iterator_is_requested_by_sequence_number_or_time_or_at_the_beginning(
         sequence: str, since_ms: int, where: dict[str, Any]) -> None:
     wire = Wire().answer(ShardIterator='it')
 
@@ -114,7 +114,7 @@ def test_an_iterator_is_asked_for_by_sequence_number_else_time_else_the_beginnin
     assert wire.requests[0].arguments == {'StreamName': 'events', 'ShardId': SHARD, **where}
 
 
-def test_a_page_is_read_with_aws_clock_and_keys_that_may_be_absent() -> None:
+def test_a_page_has_the_time_of_aws_and_its_keys_may_be_absent() -> None:
     wire = Wire().answer(MillisBehindLatest=12, NextShardIterator='next', Records=[
         {'SequenceNumber': '1', 'ApproximateArrivalTimestamp': 1.001, 'PartitionKey': 'k', 'Data': _b64(b'\xff\x00')},
         {'SequenceNumber': '2', 'ApproximateArrivalTimestamp': 2, 'Data': _b64(b'')}])
@@ -123,7 +123,7 @@ def test_a_page_is_read_with_aws_clock_and_keys_that_may_be_absent() -> None:
         [RawRecord('1', 1001, 'k', b'\xff\x00'), RawRecord('2', 2000, None, b'')], 'next', 12, DATE_MS)
 
 
-def test_the_last_page_of_a_closed_shard_may_hold_records_and_name_no_children() -> None:
+def test_the_last_page_of_a_closed_shard_may_have_records() -> None:
     wire = Wire().answer(MillisBehindLatest=0, NextShardIterator=None, Records=[
         {'SequenceNumber': '1', 'ApproximateArrivalTimestamp': 1, 'PartitionKey': 'k', 'Data': _b64(b'a')}])
 
@@ -132,13 +132,13 @@ def test_the_last_page_of_a_closed_shard_may_hold_records_and_name_no_children()
     assert (len(page.records), page.next_iterator) == (1, None)
 
 
-def test_a_stream_named_by_arn_is_asked_by_arn_in_every_call() -> None:
+def test_a_stream_named_by_its_arn_is_named_so_in_every_call() -> None:
     wire = Wire().answer(Shards=[]).answer(ShardIterator='it').answer(Records=[], MillisBehindLatest=0)
-    calls = BotoKinesis(RenewedClient(wire.open_client))
+    api = BotoKinesis(RenewedClient(wire.open_client))
 
-    calls.list_shards(ARN)
-    calls.iterator(ARN, SHARD, '7', 0)
-    calls.records(ARN, SHARD, 'it')
+    api.list_shards(ARN)
+    api.iterator(ARN, SHARD, '7', 0)
+    api.records(ARN, SHARD, 'it')
 
     assert [(request.arguments.get('StreamARN'), request.arguments.get('StreamName')) for request in wire.requests] == [
         (ARN, None)] * 3
@@ -148,7 +148,7 @@ def test_a_stream_named_by_arn_is_asked_by_arn_in_every_call() -> None:
     ('ProvisionedThroughputExceededException', True), ('LimitExceededException', True),
     ('KMSThrottlingException', True), ('ThrottlingException', True), ('InternalFailureException', False),
     ('ResourceInUseException', False), ('ServiceUnavailable', False)])
-def test_errors_that_pass_are_told_from_throttles(code: str, throttled: bool) -> None:
+def test_throttles_are_distinguished_from_other_failures_that_pass(code: str, throttled: bool) -> None:
     with pytest.raises(PassingError, match=code) as error:
         get_records(Wire().refuse(code))
 
@@ -165,39 +165,39 @@ def test_network_failures_pass(error: Exception) -> None:
 
 
 @pytest.mark.parametrize('status', [500, 502, 503, 504])
-def test_a_gateways_page_of_html_passes(status: int) -> None:
+def test_an_html_page_of_a_gateway_passes(status: int) -> None:
     with pytest.raises(PassingError):
         get_records(Wire().answer_bytes(b'<html>bad gateway</html>', status))
 
 
 @pytest.mark.parametrize('body', [b'<html>please log in</html>', b'', b'{}', b'{"Records":[],"NextShard'])
-def test_an_answer_that_is_not_of_kinesis_or_cut_short_passes(body: bytes) -> None:
+def test_an_answer_that_is_not_from_kinesis_or_incomplete_passes(body: bytes) -> None:
     with pytest.raises(PassingError, match='NotAnAnswer'):
         get_records(Wire().answer_bytes(body))
 
 
-def test_a_failure_that_passes_has_a_reason_in_case_it_goes_on() -> None:
+def test_a_failure_that_passes_has_a_reason_in_case_it_persists() -> None:
     with pytest.raises(PassingError) as error:
         get_records(Wire().refuse('InternalFailure', 'again\nplease', 500))
 
     assert error.value.reason == 'check the endpoint, the region and the network; AWS says: again please'
 
 
-def test_an_expired_iterator_is_told() -> None:
+def test_an_expired_iterator_is_an_error_of_its_own() -> None:
     with pytest.raises(ExpiredIterator):
         get_records(Wire().refuse('ExpiredIteratorException'))
 
 
-def test_a_shard_that_is_not_there_is_told_from_a_stream_that_is_not() -> None:
+def test_a_shard_that_does_not_exist_is_distinguished_from_a_stream_that_does_not() -> None:
     wire = Wire().refuse('ResourceNotFoundException').refuse('ResourceNotFoundException')
-    calls = BotoKinesis(RenewedClient(wire.open_client))
+    api = BotoKinesis(RenewedClient(wire.open_client))
 
     with pytest.raises(ShardGone):
-        calls.records('events', SHARD, 'it')
+        api.records('events', SHARD, 'it')
     with pytest.raises(ReadError, match=(
             'Kinesis describe_stream_summary on stream events failed with ResourceNotFoundException: '
             'check the name of the stream, the account and the region')):
-        calls.summary('events')
+        api.summary('events')
 
 
 @pytest.mark.parametrize(('code', 'advice'), [
@@ -219,7 +219,7 @@ def test_a_permanent_error_names_call_stream_shard_what_to_do_and_what_aws_says(
     assert len(wire.requests) == 1
 
 
-def test_an_error_without_a_word_of_aws_still_says_what_to_do() -> None:
+def test_an_error_without_a_message_of_aws_says_what_to_do() -> None:
     with pytest.raises(ReadError, match='failed with Odd: see the AWS documentation$'):
         get_records(Wire().refuse('Odd', ''))
     with pytest.raises(ReadError, match='KMSDisabledException: enable the KMS key of the stream$'):
@@ -227,7 +227,7 @@ def test_an_error_without_a_word_of_aws_still_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize('code', sorted(REFUSED_CREDENTIALS))
-def test_credentials_that_were_rotated_are_read_anew(code: str) -> None:
+def test_rotated_credentials_are_read_again(code: str) -> None:
     wire = Wire('old', 'new').refuse(code).answer(Records=[], MillisBehindLatest=0)
 
     page = get_records(wire)
@@ -236,7 +236,7 @@ def test_credentials_that_were_rotated_are_read_anew(code: str) -> None:
     assert [request.access_key for request in wire.requests] == ['old', 'new']
 
 
-def test_credentials_that_stay_refused_end_the_run_after_one_more_try() -> None:
+def test_credentials_that_are_refused_twice_end_the_run() -> None:
     wire = Wire().refuse('ExpiredTokenException').refuse('ExpiredTokenException')
 
     with pytest.raises(ReadError, match='ExpiredTokenException: renew the credentials that the AWS SDK finds, and '
@@ -245,18 +245,18 @@ def test_credentials_that_stay_refused_end_the_run_after_one_more_try() -> None:
     assert wire.done()
 
 
-def test_no_credentials_at_all_end_the_run() -> None:
+def test_missing_credentials_end_the_run() -> None:
     with pytest.raises(ReadError, match=f'Kinesis get_records on stream events, shard {SHARD} failed with '
                                          'NoCredentialsError: check the credentials that the AWS SDK finds'):
         get_records(Wire().fail(NoCredentialsError()))
 
 
-def test_an_answer_without_aws_clock_ends_the_run() -> None:
+def test_an_answer_without_a_date_ends_the_run() -> None:
     with pytest.raises(ReadError, match='without a Date header'):
         get_records(Wire().answer(Records=[], MillisBehindLatest=0, date=None))
 
 
-def test_no_error_holds_a_payload() -> None:
+def test_no_error_contains_a_payload() -> None:
     with pytest.raises(PassingError) as error:
         get_records(Wire().answer_bytes(b'{"secret": "payload"', 500))
 

@@ -1,4 +1,4 @@
-"""Clients of Kinesis: pages that are parsed in place of botocore are what botocore makes of them."""
+"""Pages that the job parses by itself are equal to those that botocore parses."""
 from __future__ import annotations
 
 import base64
@@ -14,9 +14,10 @@ import pytest
 from pipeline.aws import RenewedClient
 from pipeline.kinesis.api import Page
 from pipeline.kinesis.calls import BotoKinesis
-from pipeline.kinesis.client import _open_client
+from pipeline.kinesis.client import _open_client, _time
 from pipeline.kinesis.errors import ExpiredIterator, PassingError
 from pipeline.local.servers import LOOPBACK, demo_environment
+from tests.kinesis.wire import Wire
 
 RECORD = {'SequenceNumber': '49', 'ApproximateArrivalTimestamp': 1795429025.117, 'PartitionKey': 'ключ',
           'Data': base64.b64encode(b'{"a":"\xff"}').decode()}
@@ -28,7 +29,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server that gives `answer` to whatever it is asked."""
+    """A server that answers every request with `answer`."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             status, body = found.answer
@@ -64,7 +65,7 @@ def page_of(server: Server, ours: bool) -> Page:
     {'Records': [{**RECORD, 'ApproximateArrivalTimestamp': 1795429025}], 'MillisBehindLatest': 3},
     {'Records': [{**RECORD, 'ApproximateArrivalTimestamp': '2026-11-23T10:17:05Z'}], 'MillisBehindLatest': 3},
     {'Records': [], 'NextShardIterator': 'next', 'MillisBehindLatest': 0}])
-def test_a_page_is_what_botocore_makes_of_it(server: Server, answer: dict[str, Any]) -> None:
+def test_a_page_is_equal_to_that_of_botocore(server: Server, answer: dict[str, Any]) -> None:
     server.answer = 200, json.dumps(answer).encode()
 
     ours, theirs = page_of(server, ours=True), page_of(server, ours=False)
@@ -77,9 +78,29 @@ def test_a_page_is_what_botocore_makes_of_it(server: Server, answer: dict[str, A
     (200, b'{"NextShardIterator":"next"}', PassingError), (200, b'<html>', PassingError), (200, b'{}', PassingError),
     (200, b'{"Records":[]}', PassingError), (500, b'{"__type":"InternalFailure"}', PassingError),
     (400, b'{"__type":"ExpiredIteratorException"}', ExpiredIterator)])
-def test_what_is_no_page_is_left_to_botocore(server: Server, status: int, body: bytes, error: type[Exception]) -> None:
+def test_an_answer_that_is_not_a_page_is_left_to_botocore(
+        server: Server, status: int, body: bytes, error: type[Exception]) -> None:
     server.answer = status, body
 
     for ours in (True, False):
         with pytest.raises(error):
             page_of(server, ours)
+
+
+def test_arrivals_are_in_whole_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('AWS_ACCESS_KEY_ID', 'key')
+    monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', 'secret')
+    times = {2: 2000, 1.001: 1001, 1_655_773_200.123: 1_655_773_200_123, 1_655_773_200.9996: 1_655_773_201_000}
+    wire = Wire().answer(NextShardIterator='next', MillisBehindLatest=0, Records=[
+        {'SequenceNumber': '1', 'ApproximateArrivalTimestamp': time, 'PartitionKey': 'k',
+         'Data': base64.b64encode(b'a').decode()} for time in times])
+    client = _open_client('http://127.0.0.1:9', 'eu-west-1')
+    client.meta.events.register('before-send.kinesis', wire._send)
+
+    page = BotoKinesis(RenewedClient(lambda: client)).records('events', 'shardId-0', 'it')
+
+    assert [record.arrival_ms for record in page.records] == list(times.values())
+
+
+def test_a_time_that_is_text_is_parsed() -> None:
+    assert _time('2022-06-21T01:00:00.123Z').timestamp() == 1_655_773_200.123

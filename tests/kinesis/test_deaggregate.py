@@ -1,12 +1,15 @@
-"""Batches to records with their origins: sub-sequence numbers, labels, broken aggregates."""
+"""Batches become records with origins: sub-sequence numbers, labels, broken aggregates, portions."""
 from __future__ import annotations
 
-from pipeline.kinesis.deaggregate import DeaggregateBatches, deaggregate_batch
+import pytest
+
+from pipeline.kinesis.deaggregate import PORTION_BYTES, DeaggregateBatches, deaggregate_batch, portions
 from pipeline.source import Batch, RawRecord
 from tests.kinesis.aggregates import aggregate, sealed
 from transforms import Failure, Origin, Record
 
 SHARD = 'shardId-000000000000'
+HALF = PORTION_BYTES // 2
 
 
 def batch_of(*datas: bytes, key: str | None = 'outer') -> Batch:
@@ -18,7 +21,7 @@ def origin_of(sequence: int, sub_sequence: int = 0, key: str | None = 'outer') -
     return Origin('events', SHARD, str(sequence), sub_sequence, key, 10_000 + sequence, 'ios', 10_000, 2)
 
 
-def test_a_plain_record_carries_its_origin_and_its_streams_label() -> None:
+def test_a_plain_record_has_its_origin_and_the_label_of_its_stream() -> None:
     assert deaggregate_batch(batch_of(b'a', b''), {'events': 'ios', 'other': 'web'}) == (
         [Record(origin_of(0), b'a'), Record(origin_of(1), b'')], [])
 
@@ -36,7 +39,7 @@ def test_a_broken_aggregate_is_one_failure_of_the_whole_record() -> None:
     deaggregated = deaggregate_batch(batch_of(broken, b'c'), {'events': 'ios'})
 
     assert deaggregated.failures == [Failure(origin_of(0), 'read', 'invalid-kpl',
-                                         'not a KPL aggregate, although its MD5 is right', broken, 0, 0)]
+                                     'not a KPL aggregate, although its MD5 is right', broken, 0, 0)]
     assert deaggregated.records == [Record(origin_of(1), b'c')]
 
 
@@ -45,8 +48,23 @@ def test_a_record_without_a_partition_key_is_read() -> None:
         Record(origin_of(0, 0, None), b'a')]
 
 
-def test_records_and_failures_leave_as_two_lists() -> None:
+def test_records_and_failures_are_two_lists() -> None:
     records, failures = DeaggregateBatches({'events': 'ios'}).process(batch_of(b'a', sealed(b'\x1a\x7f')))
 
     assert records == [Record(origin_of(0), b'a')]
     assert (failures.tag, len(failures.value)) == ('malformed', 1)
+
+
+@pytest.mark.parametrize(('sizes', 'expected'), [
+    ([], []), ([0], [1]), ([HALF, HALF], [2]), ([HALF, HALF, 1], [2, 1]), ([PORTION_BYTES * 3, 1, 1], [1, 2]),
+    ([1] * 5, [5]), ([HALF, PORTION_BYTES], [2])])
+def test_a_batch_is_cut_into_portions_of_64_kib_with_each_record_once_and_in_order(
+        sizes: list[int], expected: list[int]) -> None:
+    records = [RawRecord(str(index), 1, None, b'x' * size) for index, size in enumerate(sizes)]
+    batch = Batch('app', 'shardId-0', 300_000, 7, records)
+
+    cut = list(portions(batch))
+
+    assert [len(portion.records) for portion in cut] == expected
+    assert [record for portion in cut for record in portion.records] == records
+    assert {portion[:4] for portion in cut} <= {batch[:4]}

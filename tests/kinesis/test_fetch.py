@@ -1,4 +1,4 @@
-"""Pages of shards: iterators carried, renewed and never trusted; rests kept within bounds."""
+"""Pages of shards: iterators are kept and renewed, rests of cut pages are kept within bounds."""
 from __future__ import annotations
 
 import dataclasses
@@ -9,7 +9,7 @@ from pipeline.errors import ReadError
 from pipeline.kinesis import fetch as fetch_module
 from pipeline.kinesis.api import Page
 from pipeline.kinesis.errors import ExpiredIterator, PassingError
-from pipeline.kinesis.fetch import Fetched, ShardPages
+from pipeline.kinesis.fetch import Fetched, Outcome, ShardPages
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.rate_limiter import RateLimiter
 from tests.kinesis.fake import START_MS, FakeKinesis
@@ -29,26 +29,26 @@ def test_reading_from_a_time_begins_a_minute_earlier() -> None:
     assert fake.calls('iterator') == [f'iterator {A} at {START_MS - 60_000}']
 
 
-def test_reading_from_the_beginning_asks_for_it() -> None:
+def test_reading_from_the_beginning_asks_for_the_beginning() -> None:
     fake = FakeKinesis()
     pages_of(fake).fetch(dataclasses.replace(CURSOR, since_ms=0))
 
     assert fake.calls('iterator') == [f'iterator {A} at 0']
 
 
-def test_a_cursors_iterator_is_used_while_it_is_young() -> None:
+def test_the_iterator_of_a_cursor_is_used_while_it_is_young() -> None:
     fake = FakeKinesis()
     pages, fetched = pages_of(fake), pages_of(fake).fetch(CURSOR)
     assert fetched.page is not None and fetched.page.next_iterator is not None
     carried = dataclasses.replace(fetched.cursor, iterator=fetched.page.next_iterator)
     fake.now_ms += 270_000
 
-    assert pages.fetch(carried).outcome == 'asked'
+    assert pages.fetch(carried).outcome is Outcome.ASKED
     assert len(fake.calls('iterator')) == 1
 
 
 @pytest.mark.parametrize('moved_ms', [271_000, -271_000])
-def test_an_iterator_that_the_local_clock_makes_old_is_renewed(moved_ms: int) -> None:
+def test_an_iterator_that_is_old_by_the_local_clock_is_renewed(moved_ms: int) -> None:
     fake = FakeKinesis()
     fetched = pages_of(fake).fetch(CURSOR)
     fake.local_offset_ms = moved_ms
@@ -59,10 +59,10 @@ def test_an_iterator_that_the_local_clock_makes_old_is_renewed(moved_ms: int) ->
 
 
 @pytest.mark.parametrize(('error', 'outcome', 'wait_s'), [
-    (PassingError('ProvisionedThroughputExceededException'), 'throttles', 1.0),
-    (PassingError('InternalFailure'), 'failed_calls', 0.5),
-    (ExpiredIterator(), 'expired_iterators', 0.5)])
-def test_a_failure_for_now_is_told_and_waited_for(error: Exception, outcome: str, wait_s: float) -> None:
+    (PassingError('ProvisionedThroughputExceededException'), Outcome.THROTTLED, 1.0),
+    (PassingError('InternalFailure'), Outcome.FAILED, 0.5),
+    (ExpiredIterator(), Outcome.EXPIRED, 0.5)])
+def test_after_a_failure_for_now_the_shard_waits(error: Exception, outcome: Outcome, wait_s: float) -> None:
     fake = FakeKinesis()
     fake.fail('records', error)
     pages = pages_of(fake)
@@ -81,11 +81,11 @@ def test_a_failure_for_good_is_raised() -> None:
         pages_of(fake).fetch(CURSOR)
 
 
-def test_a_shard_that_is_not_there_is_told() -> None:
-    assert pages_of(FakeKinesis()).fetch(Cursor('events', 'shardId-000000000009')).outcome == 'gone'
+def test_a_shard_that_does_not_exist_is_gone() -> None:
+    assert pages_of(FakeKinesis()).fetch(Cursor('events', 'shardId-000000000009')).outcome is Outcome.GONE
 
 
-def test_a_kept_rest_is_given_without_a_call_or_a_wait_and_only_at_its_place() -> None:
+def test_a_kept_rest_is_returned_without_a_call_or_a_wait_and_only_at_its_position() -> None:
     fake = FakeKinesis()
     fake.put(A, b'a')
     pages = pages_of(fake)
@@ -94,14 +94,14 @@ def test_a_kept_rest_is_given_without_a_call_or_a_wait_and_only_at_its_place() -
     pages.keep(CURSOR, page)
     elsewhere = dataclasses.replace(CURSOR, sequence='1')
 
-    assert pages.fetch(CURSOR) == Fetched(CURSOR, page, 'kept')
+    assert pages.fetch(CURSOR) == Fetched(CURSOR, page, Outcome.KEPT)
     assert (pages.wait_s(CURSOR), pages.wait_s(elsewhere)) == (0, 1.0)
     assert pages.wait_s(dataclasses.replace(CURSOR, since_ms=5)) == 1.0
     assert len(fake.calls('records')) == 1
 
 
 def a_page_and_another_shard(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeKinesis, Page, Cursor]:
-    """Give a server, a page of 60 bytes where 100 may be kept, and a cursor of another shard."""
+    """Return a fake, a page of 60 bytes when 100 may be kept, and a cursor of another shard."""
     fake = FakeKinesis(2)
     fake.put(A, bytes(60))
     page = pages_of(fake).fetch(CURSOR).page
@@ -119,8 +119,8 @@ def test_a_rest_that_would_hold_too_much_memory_is_read_again_instead(monkeypatc
     pages.forget(CURSOR)
     pages.keep(other, page)
 
-    assert kept == ['kept', 'asked']
-    assert pages.fetch(other).outcome == 'kept'
+    assert kept == [Outcome.KEPT, Outcome.ASKED]
+    assert pages.fetch(other).outcome is Outcome.KEPT
 
 
 def test_keeping_the_rest_of_the_rest_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +133,14 @@ def test_keeping_the_rest_of_the_rest_counts_once(monkeypatch: pytest.MonkeyPatc
     pages.keep(CURSOR, page)
     pages.keep(CURSOR, page)
 
-    assert pages.fetch(CURSOR).outcome == 'kept'
+    assert pages.fetch(CURSOR).outcome is Outcome.KEPT
 
 
-def test_a_rest_that_nobody_comes_for_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rest_that_is_not_asked_for_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     fake, page, other = a_page_and_another_shard(monkeypatch)
     pages = pages_of(fake)
     pages.keep(CURSOR, page)
     fake.sleep(601)
     pages.keep(other, page)
 
-    assert [pages.fetch(cursor).outcome for cursor in (other, CURSOR)] == ['kept', 'asked']
+    assert [pages.fetch(cursor).outcome for cursor in (other, CURSOR)] == [Outcome.KEPT, Outcome.ASKED]

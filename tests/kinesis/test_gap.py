@@ -1,4 +1,4 @@
-"""Retention that runs ahead of reading in the middle of a run: fail, or skip, never a window in part."""
+"""Retention drops unread records during a run: the run fails or skips them, and never commits part of a window."""
 from __future__ import annotations
 
 import dataclasses
@@ -9,14 +9,10 @@ import pytest
 from pipeline.errors import Gap
 from pipeline.kinesis import read as read_module
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.fetch import ShardPages
-from pipeline.kinesis.monitor import Monitor
-from pipeline.kinesis.rate_limiter import RateLimiter
-from pipeline.kinesis.shared import Shared
 from pipeline.options.options import Options, parse_options
 from pipeline.run import run as run_module
 from pipeline.run.run import run
-from tests.kinesis.driver import Inline
+from tests.kinesis.driver import shared_of
 from tests.kinesis.fake import DAY_MS, FakeKinesis
 
 HOUR_MS = 3_600_000
@@ -24,7 +20,7 @@ A = 'shardId-000000000000'
 
 
 class Stalled(FakeKinesis):
-    """Two days pass while the first page is asked for; retention is one day."""
+    """Two days pass during the first GetRecords, and retention is one day."""
 
     stalled = False
 
@@ -43,9 +39,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> FakeKinesis:
     fake = Stalled()
     fake.put(A, b'{"a":"lost"}')
     fake.now_ms += 2 * HOUR_MS
-    limiter = RateLimiter(fake.clock)
-    shared = Shared(fake, ShardPages(fake, fake.infos(), limiter=limiter, wall_ms=fake.local_ms), limiter,
-                    Monitor(limiter), Inline(), fake.sleep, fake.local_ms)
+    shared = shared_of(fake)
     monkeypatch.setattr(read_module, 'share', lambda *_: shared)
     monkeypatch.setattr(run_module, 'connect', lambda *_: fake)
     return fake
@@ -61,19 +55,20 @@ def lines_of(output: pathlib.Path) -> list[bytes]:
     return [line for path in sorted(output.glob('events/**/*.json')) for line in path.read_bytes().splitlines()]
 
 
-def test_a_gap_in_mid_run_fails_and_writes_nothing_of_the_windows_that_it_cuts(
+def test_a_gap_during_a_run_fails_it_and_nothing_is_written_of_incomplete_windows(
         stream: FakeKinesis, tmp_path: pathlib.Path) -> None:
     with pytest.raises(Gap, match='--on_gap=skip goes on after it'):
-        list(run(options_of(tmp_path)))
+        run(options_of(tmp_path), print)
 
     assert lines_of(tmp_path) == []
     assert not list(tmp_path.glob('manifests/**/*.json'))
 
 
 @pytest.mark.parametrize('start', [{}, {'start': 'earliest', 'start_over': True}], ids=['resume', 'start over'])
-def test_a_gap_in_mid_run_is_skipped_to_the_first_whole_window_and_the_report_says_what_is_lost(
+def test_a_gap_during_a_run_is_skipped_up_to_the_first_complete_window_and_reported(
         stream: FakeKinesis, tmp_path: pathlib.Path, start: dict[str, str | bool]) -> None:
-    printed = list(run(options_of(tmp_path, on_gap='skip', **start)))
+    printed: list[str] = []
+    run(options_of(tmp_path, on_gap='skip', **start), printed.append)
 
     assert printed[1] == 'retention ran ahead of reading: going on after what is lost'
     assert lines_of(tmp_path) == [b'{"a":"kept"}']

@@ -1,4 +1,4 @@
-"""KPL aggregates taken apart, and everything that only looks like one left alone."""
+"""KPL aggregates are taken apart; everything that only looks like an aggregate is left as it is."""
 from __future__ import annotations
 
 import pytest
@@ -12,24 +12,24 @@ from transforms import MalformedRecord
 
 @given(st.lists(st.tuples(st.text(), st.binary(max_size=300)), min_size=1, max_size=20), st.booleans(),
        st.none() | st.integers(0, 2 ** 128 - 1).map(str))
-def test_what_was_aggregated_comes_out_in_order(
+def test_aggregated_records_are_returned_in_order(
         users: list[tuple[str, bytes]], tag: bool, explicit_hash: str | None) -> None:
     packed = aggregate(*users, explicit_hash=explicit_hash, tag=tag)
 
     assert deaggregate_record('outer', packed) == [UserRecord(key, data) for key, data in users]
 
 
-def test_no_sub_record_is_left_out_for_its_hash_key() -> None:
+def test_a_user_record_is_returned_whatever_its_hash_key_is() -> None:
     packed = aggregate(('a', b'1'), ('b', b'2'), explicit_hash=str(2 ** 128 - 1))
 
     assert [user.data for user in deaggregate_record('outer', packed)] == [b'1', b'2']
 
 
-def test_an_empty_record_in_an_aggregate_is_one() -> None:
+def test_an_empty_record_in_an_aggregate_is_returned() -> None:
     assert deaggregate_record('outer', aggregate(('a', b''))) == [UserRecord('a', b'')]
 
 
-def test_an_aggregate_of_nothing_is_one_empty_record() -> None:
+def test_an_aggregate_without_records_is_one_empty_record() -> None:
     assert deaggregate_record('outer', sealed(field(1, b'key'))) == [UserRecord(None, b'')]
 
 
@@ -38,7 +38,7 @@ def test_an_aggregate_of_nothing_is_one_empty_record() -> None:
     aggregate(('a', b'1'))[:-1] + b'\x00', b'\x00' + aggregate(('a', b'1')), b'\xff\xfe' * 40],
     ids=['empty', 'json', 'magic alone', 'magic by chance', 'no message', 'cut', 'wrong md5', 'magic not first',
          'binary'])
-def test_what_is_no_aggregate_passes_untouched(data: bytes) -> None:
+def test_a_record_that_is_no_aggregate_is_unchanged(data: bytes) -> None:
     (user,) = deaggregate_record('outer', data)
 
     assert user.partition_key == 'outer'
@@ -51,7 +51,7 @@ def test_what_is_no_aggregate_passes_untouched(data: bytes) -> None:
     b'\x1a', field(1, b'k') + field(3, number(1, 2 ** 63) + field(3, b'x'))],
     ids=['truncated field', 'endless number', 'key not in table', 'no key', 'no data', 'key not text', 'groups',
          'tag alone', 'key far outside'])
-def test_a_broken_aggregate_is_malformed_whole(message: bytes) -> None:
+def test_a_broken_aggregate_is_malformed(message: bytes) -> None:
     with pytest.raises(MalformedRecord) as error:
         deaggregate_record('outer', sealed(message))
 
@@ -69,7 +69,7 @@ def test_any_sealed_bytes_are_user_records_or_malformed(message: bytes) -> None:
         assert users
 
 
-def test_unknown_fields_of_later_versions_are_passed_over() -> None:
+def test_unknown_fields_are_skipped() -> None:
     record = number(1, 0) + field(3, b'x') + number(9, 300) + b'\x51' + bytes(8) + b'\x55' + bytes(4)
 
     assert deaggregate_record('outer', sealed(field(1, b'k') + field(3, record) + field(15, b'new'))) == [

@@ -1,6 +1,6 @@
-"""Whatever the stream, the runner and the clocks do: each record once, in the window that its shard's log gives it.
+"""Whatever the stream, the runner and the clocks do, each record is read once, in the window that its log implies.
 
-`MODEL_HISTORIES` says how many histories are tried; CI tries 300.
+`MODEL_HISTORIES` is the number of histories to try; CI tries 300.
 """
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ ACTIONS = st.one_of(
 
 
 class History:
-    """A stream and its readers, and what of their output survives."""
+    """A stream, its readers, and the output of theirs that survives restores."""
 
     def __init__(self, readers: int, shards: int, walk_ms: int | None, start: int, page_records: int) -> None:
         self.fake = FakeKinesis(shards)
         self.fake.walk_ms, self.fake.page_records = walk_ms, page_records
-        self.fake.first_sequence = 8  # soon of two digits: they are numbers, not text
+        self.fake.first_sequence = 8  # soon they have two digits, and must be compared as numbers
         self.start_ms = START_MS + start * FLUSH_MS
         self.driver = Driver(self.fake, self.fake.settings(
             start_ms=self.start_ms, since_ms=self.start_ms, flush_bytes=FLUSH_BYTES), readers)
@@ -60,16 +60,16 @@ class History:
         self.late, self.counted = False, collections.Counter[str]()
 
     def do(self, name: str, *how: Any) -> None:
-        """Take one action."""
+        """Perform one action."""
         getattr(self, f'do_{name}')(*how)
 
     def do_put(self, pick: int, back_ms: int, delay_ms: int, size: int) -> None:
         arrival_ms = max(self.fake.now_ms - back_ms, self._shard(pick).created_ms, START_MS)
-        latest_ms = int(arrival_ms) + SLACK_MS - int(self.fake.now_ms)  # visible within the slack of its stamp
+        latest_ms = int(arrival_ms) + SLACK_MS - int(self.fake.now_ms)  # visible within the slack after its arrival
         self.fake.put(self._shard(pick).shard, bytes(size), arrival_ms, min(delay_ms, latest_ms))
 
     def do_late(self, pick: int, delay_ms: int) -> None:
-        """Put a record that is seen later than the slack; most often its window is closed by then."""
+        """Put a record that becomes visible later than the slack; usually its window is closed by then."""
         self.late = True
         self.fake.put(self._shard(pick).shard, b'late', None, delay_ms)
         for wait_ms in (delay_ms - 1000, 2000):
@@ -79,18 +79,18 @@ class History:
 
     def do_split(self, pick: int) -> None:
         if len(self.fake.shards) < 12:
-            self.fake.hidden = set()  # a shard that was listed late is listed by the time it has children
+            self.fake.hidden = set()  # a hidden shard is listed before it has children
             self.fake.split(self._shard(pick).shard)
 
     def do_merge(self, pick: int) -> None:
         shards = sorted(self._open(), key=lambda shard: shard.first_hash)
         if len(shards) > 1 and len(self.fake.shards) < 12:
             self.fake.hidden = set()
-            at = pick % (len(shards) - 1)
-            self.fake.merge(shards[at].shard, shards[at + 1].shard)
+            index = pick % (len(shards) - 1)
+            self.fake.merge(shards[index].shard, shards[index + 1].shard)
 
     def do_list_late(self) -> None:
-        """Leave the newest shard out of listings for now."""
+        """Hide the newest shard from listings, or show it again."""
         self.fake.hidden = {max(self.fake.shards)} if not self.fake.hidden else set()
 
     def do_wait(self, ms: int) -> None:
@@ -105,13 +105,13 @@ class History:
         self.fake.fail(fault[0], *[ERRORS[fault[1]]() for _ in range(times)])
 
     def counts(self) -> collections.Counter[str]:
-        """Give what was counted; what calls that did not survive counted is in it too."""
+        """Return what was counted, including the counts of calls whose output did not survive."""
         return self.counted + self.driver.monitor.counts
 
     def restart(self) -> None:
         self.counted = self.counts()
         self.driver.restart()
-        self.fake.sleep(1)  # no process starts in less
+        self.fake.sleep(1)  # a process takes at least a second to start
 
     def do_save(self, pick: int) -> None:
         reader = pick % self.driver.readers
@@ -133,7 +133,7 @@ class History:
         self.check_watermark(reader, outcome.watermark_ms)
 
     def check_watermark(self, reader: int, watermark_ms: int) -> None:
-        """It never passes the stamp of a record that is there and not delivered, unless that one breaks the slack."""
+        """Check that no undelivered record that keeps the slack has an effective arrival before the watermark."""
         delivered = {(batch.shard, record.sequence) for outcome in self.outcomes[reader] for batch in outcome.batches
                      for record in batch.records}
         mine = {cursor.shard for cursor in self.driver.states[reader].cursors}
@@ -142,7 +142,7 @@ class History:
                 assert effective_ms >= watermark_ms
 
     def log(self) -> list[tuple[str, str, int, bool]]:
-        """Give every record's effective arrival, and whether one up to it became visible later than the slack."""
+        """Return each record's effective arrival, and whether a record up to it became visible later than the slack."""
         found = []
         for shard in self.fake.shards.values():
             effective_ms, broken = 0, False
@@ -153,7 +153,7 @@ class History:
         return found
 
     def finish(self) -> None:
-        """Let the trouble end, and read until every window of a record is closed."""
+        """End all faults, and read until the windows of all records are closed."""
         self.fake.hidden, self.fake._faults = set(), {}
         last_ms = max([self.start_ms, *(effective_ms for _, _, effective_ms, _ in self.log())])
         self.fake.now_ms = max(self.fake.now_ms, last_ms) + 61_000
@@ -164,7 +164,7 @@ class History:
                 return
             for reader in waiting:
                 self.do_call(reader, None, restart=False)
-        raise AssertionError('the readers never get there')
+        raise AssertionError('the readers do not close all windows')
 
     def _open(self) -> list[Any]:
         return [shard for shard in self.fake.shards.values() if shard.closed_ms is None]
@@ -178,7 +178,7 @@ class History:
 @given(readers=st.sampled_from([1, 3]), shards=st.integers(1, 3), walk_ms=st.sampled_from([None, 60_000]),
        start=st.sampled_from([0, 0, 1, 3]), page_records=st.sampled_from([2, 5, 100]),
        actions=st.lists(ACTIONS, min_size=10, max_size=80))
-def test_each_record_once_in_the_window_of_its_log(
+def test_each_record_is_read_once_in_the_window_of_its_log(
         readers: int, shards: int, walk_ms: int | None, start: int, page_records: int,
         actions: list[tuple[Any, ...]]) -> None:
     history = History(readers, shards, walk_ms, start, page_records)
@@ -188,11 +188,11 @@ def test_each_record_once_in_the_window_of_its_log(
 
     check_records(history)
     for reader in range(readers):
-        check_accounts(history, reader)
+        check_reports(history, reader)
 
 
 def check_records(history: History) -> None:
-    """Each once, in order; window and part are those of the log, but for overtaken records, which are counted."""
+    """Check that each record came once and in order, in the window and part of the log unless it was overtaken."""
     emitted: dict[str, list[tuple[str, int, int]]] = collections.defaultdict(list)
     for outcomes in history.outcomes:
         for outcome in outcomes:
@@ -217,7 +217,7 @@ def check_records(history: History) -> None:
 
 
 def expected_of(history: History, shard: str) -> list[tuple[str, int, int]]:
-    """Give (sequence number, window, part) of the records of a shard from its log alone."""
+    """Return (sequence number, window, part) of the records of a shard, from its log alone."""
     found, size = [], collections.Counter[int]()
     sizes = {str(record.sequence): len(record.data) for record in history.fake.shards[shard].records}
     for name, sequence, effective_ms, _ in history.log():
@@ -228,23 +228,23 @@ def expected_of(history: History, shard: str) -> list[tuple[str, int, int]]:
     return found
 
 
-def check_accounts(history: History, reader: int) -> None:
-    """One for each window, in order, after all of its batches and of just what these hold."""
+def check_reports(history: History, reader: int) -> None:
+    """Check that each window has one report, in order, after all of its batches, with exactly their records."""
     windows: dict[int, dict[str, dict[str, Any]]] = collections.defaultdict(dict)
-    at_ms = history.start_ms
-    stamps = {(f'events/{shard}', sequence): effective_ms for shard, sequence, effective_ms, _ in history.log()}
+    window_ms = history.start_ms
+    arrivals = {(f'events/{shard}', sequence): effective_ms for shard, sequence, effective_ms, _ in history.log()}
     for outcome in history.outcomes[reader]:
         for batch in outcome.batches:
-            assert batch.window_ms >= at_ms
+            assert batch.window_ms >= window_ms
             for record in batch.records:
                 shard = windows[batch.window_ms].setdefault(
                     f'events/{batch.shard}', {'records': 0, 'bytes': 0, 'first': record.sequence})
                 shard.update(records=shard['records'] + 1, bytes=shard['bytes'] + len(record.data),
                              last=record.sequence)
-        for account in outcome.accounts:
-            assert account['shards'] == windows.pop(at_ms, {})
-            for key, place in account['positions'].items():
-                assert not place['sequence'] or place['arrival_ms'] == stamps[key, place['sequence']]
-            at_ms += FLUSH_MS
+        for report in outcome.reports:
+            assert report['shards'] == windows.pop(window_ms, {})
+            for key, position in report['positions'].items():
+                assert not position['sequence'] or position['arrival_ms'] == arrivals[key, position['sequence']]
+            window_ms += FLUSH_MS
     assert not windows
-    assert at_ms == history.driver.states[reader].window_ms
+    assert window_ms == history.driver.states[reader].window_ms

@@ -1,4 +1,4 @@
-"""The limiter: when a key may be asked again after an answer, failures, throttles."""
+"""When a key may be asked again after an answer, a failure or a throttle."""
 from __future__ import annotations
 
 import threading
@@ -9,7 +9,7 @@ from pipeline.kinesis.rate_limiter import RateLimiter
 
 
 class Clock:
-    """Seconds that a test moves."""
+    """A clock that tests move, in seconds."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-def test_a_key_never_asked_comes_first_and_at_once() -> None:
+def test_a_key_that_was_never_asked_comes_first_and_may_be_asked_now() -> None:
     limiter = RateLimiter(Clock())
     limiter.succeeded('asked', 0)
 
@@ -26,7 +26,7 @@ def test_a_key_never_asked_comes_first_and_at_once() -> None:
     assert limiter.ready_s('new') < limiter.ready_s('asked')
 
 
-def test_after_an_answer_the_key_waits_as_told() -> None:
+def test_after_an_answer_the_key_waits_for_its_delay() -> None:
     clock = Clock()
     limiter = RateLimiter(clock)
     limiter.succeeded('key', 1.0)
@@ -40,7 +40,7 @@ def test_after_an_answer_the_key_waits_as_told() -> None:
 
 @pytest.mark.parametrize(('throttled', 'expected'), [
     (False, [0.5, 1, 2, 4, 8, 16, 20, 20]), (True, [1, 1, 2, 4, 5, 5, 5, 5])])
-def test_failures_in_a_row_wait_twice_as_long_each_time_within_bounds(throttled: bool, expected: list[float]) -> None:
+def test_the_delay_doubles_with_each_failure_in_a_row_within_bounds(throttled: bool, expected: list[float]) -> None:
     limiter, waits = RateLimiter(Clock(), jitter=lambda: 1.0), []
     for _ in expected:
         limiter.failed('key', throttled)
@@ -49,7 +49,7 @@ def test_failures_in_a_row_wait_twice_as_long_each_time_within_bounds(throttled:
     assert waits == expected
 
 
-def test_an_answer_ends_the_row_of_failures() -> None:
+def test_an_answer_resets_the_delay_after_failures() -> None:
     limiter = RateLimiter(Clock(), jitter=lambda: 1.0)
     for _ in range(5):
         limiter.failed('key', throttled=False)
@@ -59,7 +59,7 @@ def test_an_answer_ends_the_row_of_failures() -> None:
     assert limiter.wait_s('key') == 0.5
 
 
-def test_delays_after_failures_are_spread() -> None:
+def test_delays_after_failures_have_jitter() -> None:
     limiter, waits = RateLimiter(Clock()), set()
     for key in range(50):
         limiter.failed(key, throttled=False)
@@ -69,7 +69,7 @@ def test_delays_after_failures_are_spread() -> None:
     assert 0.25 <= min(waits) and max(waits) <= 0.5
 
 
-def test_threads_do_not_lose_each_others_failures() -> None:
+def test_failures_of_several_threads_are_all_counted() -> None:
     limiter = RateLimiter(Clock(), jitter=lambda: 1.0)
     threads = [threading.Thread(target=lambda: [limiter.failed('key', False) for _ in range(2)]) for _ in range(3)]
     for thread in threads:

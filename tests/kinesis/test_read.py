@@ -1,4 +1,4 @@
-"""ReadKinesis on a runner, over a scripted stream: outputs, stamps, metrics, failures."""
+"""ReadKinesis on a runner, over a scripted stream: outputs, timestamps, metrics, failures."""
 from __future__ import annotations
 
 import dataclasses
@@ -15,14 +15,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline.errors import Gap
 from pipeline.kinesis import read as read_module
 from pipeline.kinesis.api import Page
-from pipeline.kinesis.fetch import ShardPages
-from pipeline.kinesis.monitor import Monitor
-from pipeline.kinesis.rate_limiter import RateLimiter
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
-from pipeline.kinesis.shared import Shared, share
+from pipeline.kinesis.shared import share
 from tests.kinesis.aggregates import sealed
-from tests.kinesis.driver import Driver, Inline
+from tests.kinesis.driver import Driver, shared_of
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
 
 A = 'shardId-000000000000'
@@ -30,11 +27,9 @@ A = 'shardId-000000000000'
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKinesis]:
-    """A stream of two shards and three windows, an hour ago."""
+    """A stream of two shards with records in three windows, an hour ago."""
     fake = FakeKinesis(2)
-    limiter = RateLimiter(fake.clock)
-    shared = Shared(fake, ShardPages(fake, fake.infos(), limiter=limiter, wall_ms=fake.local_ms), limiter,
-                    Monitor(limiter), Inline(), fake.sleep, fake.local_ms)
+    shared = shared_of(fake)
     monkeypatch.setattr(read_module, 'share', lambda *_: shared)
     for number in range(6):
         fake.put(f'shardId-{number % 2:012d}', f'{number}'.encode(), START_MS + 5000 * number)
@@ -49,7 +44,7 @@ def settings_of(fake: FakeKinesis) -> ReadSettings:
 
 
 @pytest.mark.parametrize('readers', [1, 3])
-def test_a_bounded_read_gives_records_with_label_and_window_broken_aggregates_and_an_account_of_each_reader(
+def test_a_bounded_read_outputs_records_raw_batches_broken_aggregates_and_a_report_per_reader_and_window(
         fake: FakeKinesis, readers: int) -> None:
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
         kinesis = pipeline | ReadKinesis(settings_of(fake), readers)
@@ -62,10 +57,10 @@ def test_a_bounded_read_gives_records_with_label_and_window_broken_aggregates_an
                                        for number in range(6)]), 'records')
         assert_that(raw, equal_to([*(b'%d' % number for number in range(6)), sealed(b'\x1a\x7f')]), 'raw')
         assert_that(broken, equal_to([('invalid-kpl', sealed(b'\x1a\x7f'))]), 'broken')
-        assert_that(counts, equal_to([3 * readers]), 'accounts')
+        assert_that(counts, equal_to([3 * readers]), 'reports')
 
 
-def test_metrics_tell_of_records_bytes_pages_trouble_and_millis_behind_by_shard(fake: FakeKinesis) -> None:
+def test_metrics_count_records_bytes_pages_and_trouble_and_show_millis_behind_by_shard(fake: FakeKinesis) -> None:
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     pipeline | ReadKinesis(settings_of(fake), 1)
     fake.local_offset_ms = 120_000
@@ -80,7 +75,7 @@ def test_metrics_tell_of_records_bytes_pages_trouble_and_millis_behind_by_shard(
     assert gauges == {f'millis_behind events/shardId-{number:012d}' for number in range(2)}
 
 
-def test_a_gap_ends_the_pipeline_with_its_one_line(fake: FakeKinesis) -> None:
+def test_a_gap_ends_the_pipeline_with_a_gap_error(fake: FakeKinesis) -> None:
     fake.now_ms += 2 * DAY_MS
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     pipeline | ReadKinesis(settings_of(fake), 1)
@@ -89,26 +84,26 @@ def test_a_gap_ends_the_pipeline_with_its_one_line(fake: FakeKinesis) -> None:
         pipeline.run()
 
 
-def test_a_drain_leaves_the_rest_to_a_resume() -> None:
+def test_a_drain_leaves_nothing_to_read() -> None:
     driver = Driver(FakeKinesis())
 
     assert driver.dofn.truncate((0, 1), driver.states[0]) is None
 
 
-def test_a_restriction_begins_with_the_cursors_of_its_reader() -> None:
+def test_the_initial_restriction_has_the_cursors_of_its_reader() -> None:
     fake = FakeKinesis(4)
-    whole = Driver(fake)
-    whole.run(2)
-    cursors = tuple(reversed(whole.states[0].cursors))
+    driver = Driver(fake)
+    driver.run(2)
+    cursors = tuple(reversed(driver.states[0].cursors))
     readers = [Driver(fake, fake.settings(cursors=cursors), 2).dofn.initial_restriction((reader, 2))
                for reader in range(2)]
 
     owned = [[cursor.key for cursor in state.cursors] for state in readers]
-    assert sorted(owned[0] + owned[1]) == [cursor.key for cursor in whole.states[0].cursors]
+    assert sorted(owned[0] + owned[1]) == [cursor.key for cursor in driver.states[0].cursors]
     assert owned == [sorted(keys) for keys in owned]
 
 
-def test_the_backlog_is_nothing_at_the_tip_and_grows_with_the_time_behind() -> None:
+def test_the_restriction_size_is_0_at_the_tip_and_grows_with_the_time_behind() -> None:
     fake = FakeKinesis()
     driver = Driver(fake)
     for _ in range(30):
@@ -130,8 +125,8 @@ def test_readers_of_one_process_share_pages_and_limits() -> None:
     assert share(infos, 'http://127.0.0.1:1', 'eu-west-1') is share(infos, 'http://127.0.0.1:1', 'eu-west-1')
 
 
-class Together(FakeKinesis):
-    """Answer GetRecords only when eight of them are under way at once."""
+class Concurrent(FakeKinesis):
+    """Answer GetRecords only when eight calls are waiting at once."""
 
     def __init__(self) -> None:
         super().__init__(16)
@@ -144,7 +139,7 @@ class Together(FakeKinesis):
 
 
 def test_pages_of_busy_shards_are_fetched_eight_at_a_time() -> None:
-    fake = Together()
+    fake = Concurrent()
     for shard in fake.shards:
         fake.put(shard, shard.encode())
     driver = Driver(fake)

@@ -1,4 +1,4 @@
-"""Retention: what was dropped before it was read, and what only looks so."""
+"""Which records retention dropped before they were read, and which it only seems to have dropped."""
 from __future__ import annotations
 
 import pytest
@@ -17,7 +17,7 @@ def retention_of(fake: FakeKinesis) -> Retention:
     return Retention(fake.settings(), fake, RateLimiter(fake.clock), 'retention')
 
 
-def test_a_young_stream_has_dropped_nothing() -> None:
+def test_a_stream_younger_than_its_retention_has_dropped_nothing() -> None:
     fake = FakeKinesis()
     fake.now_ms += DAY_MS
 
@@ -29,8 +29,8 @@ def test_a_young_stream_has_dropped_nothing() -> None:
 @pytest.mark.parametrize('reached', [
     Cursor('events', 'a', arrival_ms=START_MS + 5000), Cursor('events', 'a', passed_ms=START_MS + 5000),
     Cursor('events', 'a', walked_ms=START_MS + 5000), Cursor('events', 'a', closed=True)],
-    ids=['a record', 'an empty read at the tip', 'a walk through emptiness', 'read out'])
-def test_what_was_read_up_to_the_horizon_leaves_no_gap(reached: Cursor) -> None:
+    ids=['a record', 'an empty read at the tip', 'a walk through empty pages', 'closed'])
+def test_a_shard_that_was_read_up_to_the_horizon_has_no_gap(reached: Cursor) -> None:
     fake = FakeKinesis()
 
     retention_of(fake).check(reached, START_MS, START_MS + 5000 + DAY_MS)
@@ -38,7 +38,7 @@ def test_what_was_read_up_to_the_horizon_leaves_no_gap(reached: Cursor) -> None:
     assert fake.asked == []
 
 
-def test_a_gap_is_declared_by_the_retention_of_now() -> None:
+def test_a_gap_is_raised_by_the_current_retention() -> None:
     fake = FakeKinesis()
     fake.now_ms += DAY_MS + 5001
     retention = retention_of(fake)
@@ -64,7 +64,7 @@ def test_a_raised_retention_is_remembered() -> None:
     assert fake.calls('summary') == ['summary']
 
 
-def test_for_a_shard_that_is_gone_the_stream_is_asked() -> None:
+def test_the_stream_is_asked_if_a_shard_is_gone() -> None:
     fake = FakeKinesis()
     retention_of(fake).check(CURSOR, START_MS)
     fake.now_ms += 2 * DAY_MS
@@ -73,7 +73,7 @@ def test_for_a_shard_that_is_gone_the_stream_is_asked() -> None:
         retention_of(fake).check(CURSOR, START_MS)
 
 
-def test_a_stream_of_another_creation_is_refused() -> None:
+def test_a_stream_that_was_created_again_is_refused() -> None:
     fake = FakeKinesis()
     retention = retention_of(fake)
     fake.now_ms += 1000
@@ -84,7 +84,7 @@ def test_a_stream_of_another_creation_is_refused() -> None:
         retention.check(CURSOR, START_MS)
 
 
-def test_retention_is_asked_for_every_five_minutes_and_soon_again_after_a_failure() -> None:
+def test_retention_is_refreshed_every_five_minutes_and_soon_after_a_failure() -> None:
     fake = FakeKinesis()
     retention = retention_of(fake)
     fake.fail('summary', PassingError('ThrottlingException'))

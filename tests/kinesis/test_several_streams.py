@@ -1,4 +1,4 @@
-"""One reader over two streams, one named by ARN: shards of one name are two, and the slower stream holds both."""
+"""One reader of two streams, one named by its ARN. Their shards have the same names; the slower stream holds both."""
 from __future__ import annotations
 
 import dataclasses
@@ -37,14 +37,14 @@ class Two(FakeKinesis):
         return self.other.list_shards(stream) if stream == ARN else super().list_shards(stream)
 
     def iterator(self, stream: str, shard: str, sequence: str, since_ms: int) -> str:
-        of = self.other.iterator if stream == ARN else super().iterator
-        return of(stream, shard, sequence, since_ms)
+        iterator = self.other.iterator if stream == ARN else super().iterator
+        return iterator(stream, shard, sequence, since_ms)
 
     def records(self, stream: str, shard: str, iterator: str) -> Page:
         return (self.other.records if stream == ARN else super().records)(stream, shard, iterator)
 
 
-def test_records_of_both_streams_carry_their_name_and_label() -> None:
+def test_records_of_both_streams_have_their_name_and_label() -> None:
     fake = Two()
     fake.put(A, b'a')
     fake.other.put(A, b'd')
@@ -57,15 +57,15 @@ def test_records_of_both_streams_carry_their_name_and_label() -> None:
         ('apple', A, 'ios', b'a'), ('droid', A, 'android', b'd')}
 
 
-def test_an_account_covers_the_shards_of_both_streams() -> None:
+def test_a_report_covers_the_shards_of_both_streams() -> None:
     fake = Two()
     driver = Driver(fake)
-    accounts = [account for outcome in driver.run(25) for account in outcome.accounts]
+    reports = [report for outcome in driver.run(25) for report in outcome.reports]
 
-    assert sorted(accounts[0]['positions']) == [f'apple/{A}', f'droid/{A}', 'droid/shardId-000000000001']
+    assert sorted(reports[0]['positions']) == [f'apple/{A}', f'droid/{A}', 'droid/shardId-000000000001']
 
 
-def test_a_stream_that_does_not_answer_holds_the_other_within_the_window() -> None:
+def test_a_stream_that_does_not_answer_holds_the_other_in_the_same_window() -> None:
     fake = Two()
     driver = Driver(fake)
     fake.other.fail('records', *[PassingError('ReadTimeoutError')] * 100)

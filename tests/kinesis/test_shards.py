@@ -1,19 +1,33 @@
-"""Listings: which are whole, whose shards are whose, what they add to and drop from a state."""
+"""Listings: which are complete, which reader owns a shard, what they change in a state, when they are made."""
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 
 import pytest
 
 from pipeline.kinesis.api import ShardInfo
-from pipeline.kinesis.positions import Cursor, ReaderState
-from pipeline.kinesis.settings import ReadSettings
-from pipeline.kinesis.shards import FORGET_MS, HASH_RANGE, list_streams, merge_listing, owned_by, owner_of, tiles
-from tests.kinesis.fake import FakeKinesis
+from pipeline.kinesis.errors import PassingError
+from pipeline.kinesis.positions import Cursor, ReaderId, ReaderState
+from pipeline.kinesis.retention import Retention
+from pipeline.kinesis.shards import (
+    FORGET_MS,
+    HASH_RANGE,
+    Discovery,
+    covers_hash_range,
+    list_streams,
+    merge_listing,
+    owned_by,
+    owner_of,
+)
+from tests.kinesis.driver import shared_of
+from tests.kinesis.fake import START_MS, FakeKinesis
 
 HALF = HASH_RANGE // 2
 A, B = ('events', 'a'), ('events', 'b')
+STATE = ReaderState(START_MS)
+ONLY = ReaderId(0, 1)
 
 
 def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()) -> list[ShardInfo]:
@@ -21,7 +35,7 @@ def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()
             *(ShardInfo(f'closed{first}', first, end - 1, False) for first, end in closed)]
 
 
-@pytest.mark.parametrize(('shards', 'whole'), [
+@pytest.mark.parametrize(('shards', 'covered'), [
     (shards_of((0, HASH_RANGE)), True),
     (shards_of((HALF, HASH_RANGE), (0, HALF)), True),
     (shards_of((0, HALF), (HALF, HASH_RANGE), closed=((0, HASH_RANGE),)), True),
@@ -34,17 +48,17 @@ def shards_of(*ranges: tuple[int, int], closed: tuple[tuple[int, int], ...] = ()
     (shards_of(closed=((0, HASH_RANGE),)), False)],
     ids=['one', 'two', 'children of a split', 'none', 'upper missing', 'lower missing', 'a hole', 'overlap',
          'parent still open', 'children not listed'])
-def test_open_shards_must_tile_the_hash_range(shards: list[ShardInfo], whole: bool) -> None:
-    assert tiles(shards) == whole
+def test_open_shards_must_cover_the_hash_range_once(shards: list[ShardInfo], covered: bool) -> None:
+    assert covers_hash_range(shards) == covered
 
 
-def test_2500_shards_tile_and_are_spread_over_readers_evenly() -> None:
-    bounds = [HASH_RANGE * at // 2500 for at in range(2501)]
+def test_2500_shards_cover_the_hash_range_and_are_spread_over_readers_evenly() -> None:
+    bounds = [HASH_RANGE * index // 2500 for index in range(2501)]
     shards = shards_of(*zip(bounds, bounds[1:], strict=False))
     names = {('events', f'shardId-{number:012d}'): number % 2 == 0 for number in range(2500)}
-    owned = [owned_by(names, reader, 16) for reader in range(16)]
+    owned = [owned_by(names, ReaderId(reader, 16)) for reader in range(16)]
 
-    assert tiles(shards)
+    assert covers_hash_range(shards)
     assert {key: is_open for part in owned for key, is_open in part.items()} == names
     assert sum(map(len, owned)) == 2500
     assert 100 < min(map(len, owned)) and max(map(len, owned)) < 220
@@ -57,7 +71,7 @@ def test_an_owner_is_the_same_on_every_machine_and_run() -> None:
     assert [owner_of('events', name, 4) for name in names] == [int.from_bytes(digest) % 4 for digest in digests]
 
 
-def test_a_listing_of_several_streams_counts_from_its_earliest_answer_and_only_whole() -> None:
+def test_a_listing_of_several_streams_has_the_time_of_the_earliest_answer_and_must_be_complete() -> None:
     first, second = FakeKinesis(2, name='one'), FakeKinesis(1, name='two')
     second.now_ms += 5000
 
@@ -65,7 +79,7 @@ def test_a_listing_of_several_streams_counts_from_its_earliest_answer_and_only_w
         def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
             return (first if stream == 'one' else second).list_shards(stream)
 
-    settings = ReadSettings((*first.infos(), *second.infos()), 0, -1, 1000, 1, 0, 0)
+    settings = first.settings(streams=(*first.infos(), *second.infos()))
     found = list_streams(Both(), settings)  # type: ignore[arg-type]
     second.hidden.add('shardId-000000000000')
 
@@ -74,7 +88,7 @@ def test_a_listing_of_several_streams_counts_from_its_earliest_answer_and_only_w
     assert list_streams(Both(), settings) is None  # type: ignore[arg-type]
 
 
-def test_new_shards_are_read_from_since_and_known_ones_keep_their_place() -> None:
+def test_new_shards_are_read_from_since_ms_and_known_ones_keep_their_position() -> None:
     known = Cursor(*B, since_ms=1, sequence='7')
 
     state = merge_listing(ReaderState(0, cursors=(known,)), {A: True, B: False}, 5000, since_ms=3)
@@ -99,7 +113,7 @@ def test_a_closed_shard_is_forgotten_only_when_long_absent_from_listings() -> No
     assert back.cursors == (closed,)
 
 
-def test_a_shard_that_seemed_read_out_and_is_listed_as_open_is_read_on() -> None:
+def test_a_shard_that_was_taken_for_closed_and_is_listed_as_open_is_read_on() -> None:
     closed = Cursor(*A, sequence='7', closed=True)
 
     state = merge_listing(ReaderState(0, cursors=(closed,)), {A: True}, 1000, 0)
@@ -114,7 +128,84 @@ def test_an_open_shard_is_never_forgotten() -> None:
     assert merge_listing(ReaderState(0, cursors=(absent,)), {}, FORGET_MS * 9, 0).cursors == (absent,)
 
 
-def test_shards_of_one_name_in_two_streams_are_two() -> None:
+def test_two_streams_may_have_shards_of_the_same_name() -> None:
     state = merge_listing(ReaderState(0), {('one', 'a'): True, ('two', 'a'): True}, 1, 0)
 
     assert [cursor.key for cursor in state.cursors] == ['one/a', 'two/a']
+
+
+def discovery_of(fake: FakeKinesis, reader_id: ReaderId = ONLY) -> tuple[Discovery, collections.Counter[str]]:
+    shared, counts = shared_of(fake), collections.Counter[str]()
+    retention = Retention(fake.settings(), fake, shared.limiter, 'retention')
+    return Discovery(fake.settings(), reader_id, shared, retention, counts), counts
+
+
+def test_a_listing_adds_the_shards_of_this_reader_and_aws_time() -> None:
+    fake = FakeKinesis(8)
+    found = [discovery_of(fake, ReaderId(reader, 3))[0].list(STATE) for reader in range(3)]
+
+    assert sorted(cursor.shard for state in found for cursor in state.cursors) == sorted(fake.shards)
+    assert {state.listed_ms for state in found} == {START_MS}
+
+
+def test_the_next_listing_follows_after_ten_seconds_or_one_if_a_window_waits_for_it() -> None:
+    discovery, _ = discovery_of(FakeKinesis())
+    before = discovery.wait_s(STATE, urgent=False)
+    state = discovery.list(STATE)
+
+    assert before == 0
+    assert (discovery.wait_s(state, urgent=False), discovery.wait_s(state, urgent=True)) == (10, 1)
+
+
+def test_a_reader_without_a_listing_lists_soon() -> None:
+    discovery, _ = discovery_of(FakeKinesis())
+    discovery.list(STATE)  # by an earlier run in this process
+
+    assert discovery.wait_s(STATE, urgent=False) == 1
+
+
+@pytest.mark.parametrize(('error', 'problem', 'waits'), [
+    (PassingError('LimitExceededException'), 'throttles', [1, 1, 2]),
+    (PassingError('ExpiredNextTokenException'), 'failed_calls', [0.5, 1, 2])])
+def test_a_failed_listing_changes_nothing_and_is_repeated(
+        error: PassingError, problem: str, waits: list[float]) -> None:
+    fake = FakeKinesis()
+    discovery, counts = discovery_of(fake)
+    fake.fail('list_shards', error, error, error)
+    waited = []
+    for _ in waits:
+        assert discovery.list(STATE) == STATE
+        waited.append(discovery.wait_s(STATE, urgent=True))
+
+    assert waited == waits
+    assert counts == {problem: 3}
+    assert discovery.list(STATE).listed_ms == START_MS
+
+
+def test_a_failed_call_for_the_retention_does_not_delay_a_listing() -> None:
+    fake = FakeKinesis()
+    fake.fail('summary', PassingError('LimitExceededException'))
+    discovery, _ = discovery_of(fake)
+
+    assert discovery.list(STATE).listed_ms == START_MS
+
+
+def test_an_incomplete_listing_is_not_used() -> None:
+    fake = FakeKinesis(2)
+    fake.hidden.add('shardId-000000000001')
+    discovery, counts = discovery_of(fake)
+
+    assert discovery.list(STATE) == STATE
+    assert counts == {'unfinished_listings': 1}
+
+
+@pytest.mark.parametrize(('offset_ms', 'skewed'), [(0, 0), (59_000, 0), (61_000, 1), (-61_000, 1)])
+def test_a_local_clock_a_minute_off_is_counted(offset_ms: int, skewed: int) -> None:
+    fake = FakeKinesis()
+    fake.local_offset_ms = offset_ms
+    discovery, counts = discovery_of(fake)
+
+    state = discovery.list(STATE)
+
+    assert counts['clock_skew'] == skewed
+    assert state.listed_ms == START_MS

@@ -1,4 +1,4 @@
-"""Where slices end: at one window for all readers."""
+"""Slices end at the same window for all readers."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ def current() -> Iterator[Slice]:
     close_slice('slice')
 
 
-def test_a_slice_ends_at_the_window_past_its_bytes(current: Slice) -> None:
+def test_a_slice_ends_at_the_window_that_exceeds_its_bytes(current: Slice) -> None:
     assert [note_window('slice', 0, end_ms, 40) for end_ms in (10, 20, 30)] == [False, False, True]
     assert current.end_ms == 30
 
 
-def test_all_readers_end_at_the_window_of_the_one_that_is_furthest(current: Slice) -> None:
+def test_all_readers_end_at_the_window_of_the_reader_that_is_furthest(current: Slice) -> None:
     note_window('slice', 0, 40, 10)
 
     assert not note_window('slice', 1, 10, 100)

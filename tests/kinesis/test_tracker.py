@@ -1,4 +1,4 @@
-"""The restriction tracker by hand, behind the wrappers that runners put around it."""
+"""The restriction tracker, behind the wrappers that runners put around it."""
 from __future__ import annotations
 
 import dataclasses
@@ -20,7 +20,7 @@ def wrapped() -> tuple[ThreadsafeRestrictionTracker, RestrictionTrackerView]:
     return tracker, RestrictionTrackerView(tracker)
 
 
-def test_a_deferred_reader_goes_on_at_its_last_claim() -> None:
+def test_a_deferred_reader_resumes_at_its_last_claim() -> None:
     tracker, view = wrapped()
     view.try_claim(SECOND)
     view.try_claim(THIRD)
@@ -34,7 +34,7 @@ def test_a_deferred_reader_goes_on_at_its_last_claim() -> None:
     assert ReaderStateCoder().decode(ReaderStateCoder().encode(residual)) == THIRD
 
 
-def test_deferring_without_a_delay_asks_for_none_not_for_less() -> None:
+def test_deferring_without_a_delay_asks_for_a_delay_of_0() -> None:
     tracker, view = wrapped()
     view.try_claim(SECOND)
     view.defer_remainder(None)
@@ -42,13 +42,13 @@ def test_deferring_without_a_delay_asks_for_none_not_for_less() -> None:
     assert tracker.deferred_status()[1].micros == 0
 
 
-def test_before_the_first_claim_there_is_nothing_to_split_off() -> None:
+def test_before_the_first_claim_there_is_no_checkpoint() -> None:
     tracker, _ = wrapped()
 
     assert tracker.try_split(0) is None
 
 
-def test_a_runners_checkpoint_stops_further_claims_and_hands_on_the_last() -> None:
+def test_a_checkpoint_of_the_runner_stops_further_claims_and_resumes_at_the_last() -> None:
     tracker, view = wrapped()
     view.try_claim(SECOND)
     primary, residual = tracker.try_split(0)
@@ -60,7 +60,7 @@ def test_a_runners_checkpoint_stops_further_claims_and_hands_on_the_last() -> No
 
 
 @pytest.mark.parametrize('fraction', [0.01, 0.5, 1.0])
-def test_parts_of_a_reader_are_not_given_away(fraction: float) -> None:
+def test_a_reader_is_not_split_in_parts(fraction: float) -> None:
     tracker, view = wrapped()
     view.try_claim(SECOND)
 
@@ -77,7 +77,7 @@ def test_a_reader_at_its_end_is_not_split() -> None:
 
 
 @pytest.mark.parametrize('claims', [[], [SECOND]])
-def test_returning_in_the_middle_is_an_error(claims: list[ReaderState]) -> None:
+def test_returning_in_the_middle_of_a_window_is_an_error(claims: list[ReaderState]) -> None:
     tracker, view = wrapped()
     for claim in claims:
         view.try_claim(claim)
@@ -90,7 +90,7 @@ def test_a_primary_that_was_split_off_is_done_when_it_comes_back() -> None:
     assert ReaderTracker(dataclasses.replace(FIRST, done=True)).check_done()
 
 
-def test_what_is_left_is_told_until_the_end() -> None:
+def test_progress_says_whether_work_is_left() -> None:
     tracker = ReaderTracker(FIRST)
     before = tracker.current_progress().remaining_work
     tracker.try_claim(dataclasses.replace(FIRST, done=True))
@@ -98,12 +98,12 @@ def test_what_is_left_is_told_until_the_end() -> None:
     assert (before, tracker.current_progress().remaining_work) == (1, 0)
 
 
-@pytest.mark.parametrize(('stop_ms', 'bounded'), [(-1, False), (0, True), (10_000, True)])
-def test_a_reader_with_a_stop_is_bounded(stop_ms: int, bounded: bool) -> None:
+@pytest.mark.parametrize(('stop_ms', 'bounded'), [(None, False), (0, True), (10_000, True)])
+def test_a_reader_with_a_stop_is_bounded(stop_ms: int | None, bounded: bool) -> None:
     assert ReaderTracker(ReaderState(0, stop_ms)).is_bounded() == bounded
 
 
-def test_a_split_before_the_first_output_finds_progress_that_is_a_number() -> None:
+def test_progress_before_the_first_output_is_a_number() -> None:
     progress = ReaderTracker(FIRST).current_progress()
 
     assert progress.with_completed(float('nan')).fraction_completed == 0.0

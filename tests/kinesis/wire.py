@@ -1,4 +1,4 @@
-"""Answers of Kinesis as bytes on the wire, scripted: real boto3 clients parse them, no server is asked."""
+"""Scripted answers of Kinesis as bytes on the wire. Real boto3 clients parse them; there is no server."""
 from __future__ import annotations
 
 import collections
@@ -16,7 +16,7 @@ DATE_MS = 1_795_600_807_000
 
 
 class Request(NamedTuple):
-    """What was asked: the operation, its arguments, and the access key that signed it."""
+    """A request: the operation, its arguments, and the access key that signed it."""
 
     call: str
     arguments: dict[str, Any]
@@ -33,11 +33,11 @@ class _Body:
 
 @functools.cache
 def _session() -> boto3.session.Session:
-    return boto3.session.Session()  # reads the model of the service once
+    return boto3.session.Session()  # only one session, which reads the model of the service once
 
 
 class Wire:
-    """A script of answers, one for each request, across all clients that `open_client` makes."""
+    """A script with one answer for each request of all clients that `open_client` returns."""
 
     def __init__(self, *keys: str) -> None:
         self.requests: list[Request] = []
@@ -56,16 +56,16 @@ class Wire:
         return self
 
     def refuse(self, code: str, message: str = 'because', status: int = 400) -> Wire:
-        """Answer the next request with an error of AWS's."""
+        """Answer the next request with an error of AWS."""
         return self.answer(status, **{'__type': code, 'message': message})
 
     def fail(self, error: Exception) -> Wire:
-        """Let the network fail under the next request."""
+        """Fail the next request with an error of the network."""
         self._script.append(error)
         return self
 
     def open_client(self) -> Any:
-        """Make a client, each with the next access key."""
+        """Return a new client; each has the next access key."""
         key = self._keys[min(self.opened, len(self._keys) - 1)]
         self.opened += 1
         client = _session().client(
@@ -75,7 +75,7 @@ class Wire:
         return client
 
     def done(self) -> bool:
-        """Tell whether every answer was given."""
+        """Return whether every answer was given."""
         return not self._script
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:

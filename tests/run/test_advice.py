@@ -13,22 +13,19 @@ import types
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
 
 from pipeline import main as program
 from pipeline.commit import commit as commit_module
-from pipeline.commit.manifests import write_manifest
+from pipeline.commit.manifests import last_manifest, write_manifest
 from pipeline.kinesis import read as read_module
-from pipeline.kinesis.fetch import ShardPages
-from pipeline.kinesis.monitor import Monitor
-from pipeline.kinesis.rate_limiter import RateLimiter
-from pipeline.kinesis.shared import Shared
 from pipeline.options.options import parse_options
 from pipeline.options.types import iso_ms
 from pipeline.run import execute as execute_module
 from pipeline.run import run as run_module
 from pipeline.stores.base import FolderStore
-from tests.kinesis.driver import Inline
+from tests.kinesis.driver import shared_of
 from tests.kinesis.fake import DAY_MS, FakeKinesis
 from tests.options.test_options import BASE
 
@@ -75,12 +72,6 @@ class Site:
     def resume(self) -> str:
         """Return the time at which resume.json stands."""
         return str(json.loads((self.output / 'resume.json').read_bytes())['end'])
-
-
-def shared_of(fake: FakeKinesis) -> Shared:
-    pace = RateLimiter(fake.clock)
-    return Shared(fake, ShardPages(fake, fake.infos(), pace=pace, wall_ms=fake.local_ms), pace, Monitor(pace), Inline(),
-                  fake.sleep, fake.local_ms)
 
 
 def interrupt(_: float) -> NoReturn:
@@ -196,10 +187,11 @@ def test_a_window_of_the_former_stream_is_left_as_it_is(site: Site) -> None:
     site.put(2)
     site.fake.make_again()
     site.put(3)
-    for path in site.output.glob('manifests/**/*.json'):  # as if it had been committed in the window of the creation
-        manifest = json.loads(path.read_bytes())
-        manifest.update(window='2025-03-01T08:30:00Z', window_ms=START + HOUR_MS // 2, end_ms=START + HOUR_MS * 3 // 4)
-    write_manifest(FolderStore(str(site.output)), manifest)
+    store = FolderStore(str(site.output))
+    manifest = last_manifest(store)
+    assert manifest
+    write_manifest(store, msgspec.structs.replace(  # as if it had been committed in the window of the creation
+        manifest, window='2025-03-01T08:30:00Z', window_ms=START + HOUR_MS // 2, end_ms=START + HOUR_MS * 3 // 4))
 
     said = site.run('--start', '2025-03-01T08:30:00Z', '--start_over', *NOW, code=2)
     said = site.follow(said, '--start=2025-03-01T08:45:00Z --start_over', *NOW)

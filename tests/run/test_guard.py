@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any
 
 import pytest
 
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import ResumePoint, make_manifest, write_manifest
+from pipeline.commit.manifests import Settings, make_manifest, write_manifest
+from pipeline.commit.resume_point import ResumePoint
 from pipeline.errors import RunRefused
 from pipeline.kinesis.settings import StreamInfo
-from pipeline.options.options import Options
 from pipeline.options.types import iso_ms
-from pipeline.run.guard import check_resume, check_rewrite, former_layout, settings_of
+from pipeline.run.guard import check_resume, check_rewrite
+from pipeline.run.settings import settings_of
 from pipeline.stores.base import MemoryStore
 from tests.command_lines import options_of
 from tests.ledgers import balanced
@@ -27,34 +27,25 @@ def info(name: str = 'app', label: str = '', created_ms: int = CREATED) -> Strea
     return StreamInfo(name, name, label, created_ms, 86_400_000)
 
 
-def settings(*args: str, streams: list[StreamInfo] | None = None) -> dict[str, Any]:
+def settings(*args: str, streams: list[StreamInfo] | None = None) -> Settings:
     return settings_of(options_of(*args), streams or [info()])
 
 
-def resume_point(before: dict[str, Any], end_ms: int = WINDOW) -> ResumePoint:
+def resume_point(before: Settings, end_ms: int = WINDOW) -> ResumePoint:
     return ResumePoint(end_ms, 0, {}, before)
 
 
-def committed(before: dict[str, Any], *windows_ms: int, flush_ms: int = 300_000) -> MemoryStore:
+def committed(before: Settings, *windows_ms: int, flush_ms: int = 300_000) -> MemoryStore:
     store = MemoryStore()
     for window_ms in windows_ms:
         write_manifest(store, make_manifest(window_ms, flush_ms, add_up(balanced()), before))
     return store
 
 
-def refusal(call: Any, *args: Any) -> str:
+def refusal(call: Any, *args: Any, **named: Any) -> str:
     with pytest.raises(RunRefused) as error:
-        call(*args)
+        call(*args, **named)
     return str(error.value)
-
-
-def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
-    assert settings(streams=[info('b', 'web'), info('a')]) == {
-        'placement': {
-            'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
-            'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
-            'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
-        'content': {'json_fields': ['event_value'], 'transforms': 2, 'rename': options_of().rules.digest()}}
 
 
 def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
@@ -100,7 +91,7 @@ def test_a_stream_that_was_made_again_is_refused_whatever_is_given(new_layout: b
 
 
 def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
-    check_rewrite(committed(settings(), WINDOW), WINDOW, WINDOW + 300_000, settings(), options_of())
+    check_rewrite(committed(settings(), WINDOW), settings(), options_of(), start_ms=WINDOW, end_ms=WINDOW + 300_000)
 
 
 @pytest.mark.parametrize(('args', 'difference'), [
@@ -112,20 +103,20 @@ def test_committed_windows_of_equal_settings_may_be_written_again() -> None:
 def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: list[str], difference: str) -> None:
     store, now = committed(settings(), WINDOW - 300_000, WINDOW, WINDOW + 300_000), settings(*args)
 
-    assert refusal(check_rewrite, store, WINDOW, WINDOW + 300_000, now, options_of()) == (
+    assert refusal(check_rewrite, store, now, options_of(), start_ms=WINDOW, end_ms=WINDOW + 300_000) == (
         f'window 2026-11-23T10:15:00Z is committed with other settings ({difference}): give --replace to write it '
         'again')
-    check_rewrite(store, WINDOW, WINDOW + 300_000, now, REPLACE)
-    check_rewrite(store, WINDOW + 600_000, WINDOW + 900_000, now, options_of())
+    check_rewrite(store, now, REPLACE, start_ms=WINDOW, end_ms=WINDOW + 300_000)
+    check_rewrite(store, now, options_of(), start_ms=WINDOW + 600_000, end_ms=WINDOW + 900_000)
 
 
 @pytest.mark.parametrize(('committed_with', 'now', 'message'), [
-    ({}, ['--errors_output', '/e'], '--errors_output: got /e, must be /tmp/lake, where window 2026-11-23T10:15:00Z has '
-                                    'its objects'),
-    ({'errors': '/e'}, [], '--errors_output: got /tmp/lake, must be /e, where window 2026-11-23T10:15:00Z has its '
-                           'objects'),
-    ({'backup': 's3://bbb'}, ['--backup_output', 's3://ccc'], '--backup_output: got s3://ccc, must be s3://bbb, where '
-                                                              'window 2026-11-23T10:15:00Z has its objects'),
+    ({}, ['--errors_output', '/e'], '--errors_output: got /e, must be /tmp/lake, which holds the objects of '
+                                    'window 2026-11-23T10:15:00Z'),
+    ({'errors': '/e'}, [], '--errors_output: got /tmp/lake, must be /e, which holds the objects of window '
+                           '2026-11-23T10:15:00Z'),
+    ({'backup': 's3://bbb'}, ['--backup_output', 's3://ccc'], '--backup_output: got s3://ccc, must be s3://bbb, which '
+                                                              'holds the objects of window 2026-11-23T10:15:00Z'),
     ({'errors': '/e', 'backup': '/b'}, ['--errors_output', '/e', '--backup_output', '/b'], ''),
     ({}, ['--errors_output', '/tmp/lake'], ''), ({'backup': '/b'}, ['--no_backup'], '')])
 def test_a_rewrite_keeps_to_the_places_of_errors_and_backups(
@@ -133,7 +124,8 @@ def test_a_rewrite_keeps_to_the_places_of_errors_and_backups(
     store = MemoryStore()
     write_manifest(store, make_manifest(WINDOW, 300_000, add_up(balanced()), settings(), committed_with))
     for replace in ([], ['--replace']):
-        call = functools.partial(check_rewrite, store, WINDOW, WINDOW + 300_000, settings(), options_of(*now, *replace))
+        call = functools.partial(check_rewrite, store, settings(), options_of(*now, *replace), start_ms=WINDOW,
+                                 end_ms=WINDOW + 300_000)
 
         if message:
             assert refusal(call) == message
@@ -148,23 +140,6 @@ def test_a_rewrite_keeps_to_the_places_of_errors_and_backups(
 def test_another_flush_interval_replaces_full_hours(start_ms: int, end_ms: int, got: str) -> None:
     store, now = committed(settings(), WINDOW), settings('--flush_interval_s', '900')
 
-    assert refusal(check_rewrite, store, start_ms, end_ms, now, REPLACE) == (
+    assert refusal(check_rewrite, store, now, REPLACE, start_ms=start_ms, end_ms=end_ms) == (
         f'--replace with another --flush_interval_s: must begin and end at full hours, got {got}')
-    check_rewrite(store, HOUR, HOUR + 3_600_000, now, REPLACE)
-
-
-def test_the_former_layout_comes_back_as_options() -> None:
-    before = settings('--output_shards', '2', '--flush_interval_s', '60', streams=[info('app', 'ios'), info('old')])
-    now = options_of('--stream', 'arn:aws:kinesis:eu-west-1:123456789012:stream/app', '--stream', 'new',
-                     '--aws_region', 'eu-west-1', '--new_layout', '--slack_s', '3')
-
-    former: Options = former_layout(now, before['placement'])
-
-    assert settings_of(former, [info('app', 'ios'), info('old')])['placement'] == before['placement']
-    assert [(stream.name, stream.label, bool(stream.arn)) for stream in former.streams] == [
-        ('app', 'ios', True), ('old', '', False)]
-    assert (former.new_layout, former.slack_s) == (False, 3)
-
-
-def test_settings_survive_json() -> None:
-    assert json.loads(json.dumps(settings())) == settings()
+    check_rewrite(store, now, REPLACE, start_ms=HOUR, end_ms=HOUR + 3_600_000)

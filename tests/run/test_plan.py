@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import ResumePoint, make_manifest, write_manifest, write_resume_point
+from pipeline.commit.manifests import Settings, make_manifest, write_manifest
+from pipeline.commit.resume_point import ResumePoint, write_resume_point
 from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import ShardInfo, Summary
 from pipeline.kinesis.calls import ask
@@ -15,12 +16,13 @@ from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.types import iso_ms
-from pipeline.run.guard import settings_of
 from pipeline.run.plan import Plan, make_plan, now_of
+from pipeline.run.settings import settings_of
+from pipeline.source import ShardPosition
 from pipeline.stores.base import MemoryStore
 from pipeline.windows import iso
 from tests.command_lines import options_of
-from tests.ledgers import balanced
+from tests.ledgers import balanced, position
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 NOW = iso_ms('2026-11-23T10:17:21Z') or 0
@@ -76,16 +78,16 @@ def refusal(*args: str, **given: Any) -> str:
     return str(error.value)
 
 
-def settings(*args: str, created: dict[str, int] | None = None) -> dict[str, Any]:
+def settings(*args: str, created: dict[str, int] | None = None) -> Settings:
     streams = [StreamInfo(name, name, '', created_ms, DAY) for name, created_ms in (created or {'app': YOUNG}).items()]
     return settings_of(options_of(*args), streams)
 
 
-POSITIONS = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'arrival_ms': 5, 'open': shard != 2}
+POSITIONS = {f'app/shardId-{shard}': ShardPosition(sequence=str(shard), since_ms=0, arrival_ms=5, open=shard != 2)
              for shard in (2, 1)}
 
 
-def resumable(end_ms: int, positions: dict[str, Any] | None = None, **created: int) -> MemoryStore:
+def resumable(end_ms: int, positions: dict[str, ShardPosition] | None = None, **created: int) -> MemoryStore:
     """A store with a resume.json that ends there."""
     store = MemoryStore()
     known = settings(created=created or {'app': YOUNG})
@@ -94,22 +96,23 @@ def resumable(end_ms: int, positions: dict[str, Any] | None = None, **created: i
     return store
 
 
-def times(made: Plan) -> tuple[int, int, int]:
+def times(made: Plan) -> tuple[int, int | None, int]:
     return made.start_ms, made.stop_ms, made.since_ms
 
 
 @pytest.mark.parametrize(('args', 'expected'), [
-    (['--start', 'latest'], (at('10:15:00'), -1)),
-    (['--start', 'earliest'], (at('08:15:00'), -1)),
-    ([], (at('08:15:00'), -1)),
+    (['--start', 'latest'], (at('10:15:00'), None)),
+    (['--start', 'earliest'], (at('08:15:00'), None)),
+    ([], (at('08:15:00'), None)),
     (['--stop', 'now'], (at('08:15:00'), at('10:15:00'))),
     (['--stop', '2026-11-23T10:14:59Z'], (at('08:15:00'), at('10:10:00'))),
     (['--stop', '2026-11-24T00:00:00Z'], (at('08:15:00'), at('00:00:00') + DAY)),
-    (['--start', '2026-11-23T09:01:00Z'], (at('09:00:00'), -1)),
-    (['--start', '2026-11-23T10:17:21Z'], (at('10:15:00'), -1)),
-    (['--start', '2026-11-20T00:00:00Z'], (at('08:15:00'), -1)),
-    (['--start', 'latest', '--flush_interval_s', '3600'], (at('10:00:00'), -1))])
-def test_start_and_stop_are_window_starts_by_the_clock_of_aws(args: list[str], expected: tuple[int, int]) -> None:
+    (['--start', '2026-11-23T09:01:00Z'], (at('09:00:00'), None)),
+    (['--start', '2026-11-23T10:17:21Z'], (at('10:15:00'), None)),
+    (['--start', '2026-11-20T00:00:00Z'], (at('08:15:00'), None)),
+    (['--start', 'latest', '--flush_interval_s', '3600'], (at('10:00:00'), None))])
+def test_start_and_stop_are_window_starts_by_the_clock_of_aws(
+        args: list[str], expected: tuple[int, int | None]) -> None:
     assert times(plan(*args)) == (*expected, expected[0])
 
 
@@ -159,7 +162,7 @@ def test_a_resume_before_anything_was_committed_reads_from_the_first_start() -> 
     store = MemoryStore()
     write_resume_point(store, ResumePoint(at('10:00:00'), at('10:00:00'), {}, settings()))
 
-    assert times(plan(store=store)) == (at('10:00:00'), -1, at('10:00:00'))
+    assert times(plan(store=store)) == (at('10:00:00'), None, at('10:00:00'))
 
 
 def test_resume_passes_over_windows_that_a_killed_run_committed() -> None:
@@ -255,7 +258,7 @@ def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_
 
     made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
 
-    assert times(made) == (at('09:25:00'), -1, at('09:15:00'))  # what came before goes into the first open window
+    assert times(made) == (at('09:25:00'), None, at('09:15:00'))  # what came before goes into the first open window
     assert made.notes[0] == 'windows up to 2026-11-23T09:25:00Z stay as they are: they hold what the former stream held'
     assert made.resume_point is not None
     write_resume_point(store, made.resume_point)
@@ -269,9 +272,9 @@ def test_of_several_streams_one_made_again_the_others_go_on_behind_what_is_commi
 
     made = plan(*args, store=store, created=now)
 
-    assert times(made) == (at('09:10:00'), -1, at('09:10:00'))
+    assert times(made) == (at('09:10:00'), None, at('09:10:00'))
     assert times(plan(*args, '--flush_interval_s', '900', store=store, created=now)) == (
-        at('09:15:00'), -1, at('09:10:00'))
+        at('09:15:00'), None, at('09:10:00'))
     assert plan(*args, '--replace', store=store, created=now).start_ms == at('08:15:00')
 
 
@@ -385,7 +388,7 @@ def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shar
     made = plan('--on_gap', 'skip', created={'app': OLD}, store=store)
 
     start_ms = at('10:25:00') - DAY
-    assert times(made) == (start_ms, -1, start_ms)
+    assert times(made) == (start_ms, None, start_ms)
     assert made.cursors == ()
     assert made.resume_point == ResumePoint(start_ms, start_ms, {}, settings(created={'app': OLD}))
     assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
@@ -393,8 +396,7 @@ def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shar
 
 def read_up_to(end_ms: int) -> MemoryStore:
     """A store with a resume.json that ends there; two records were read, the last one a minute before."""
-    positions = {f'app/shardId-{shard}': {'sequence': str(shard), 'since_ms': 0, 'open': True,
-                                          'arrival_ms': end_ms - shard * MINUTE} for shard in (2, 1)}
+    positions = {f'app/shardId-{shard}': position(str(shard), arrival_ms=end_ms - shard * MINUTE) for shard in (2, 1)}
     return resumable(end_ms, positions, app=OLD)
 
 
@@ -411,10 +413,11 @@ def test_what_expired_before_retention_was_raised_is_a_gap_all_the_same() -> Non
 
 @pytest.mark.parametrize(('end_ms', 'positions'), [
     (at('10:20:00') - DAY, None),  # less than a day ago
-    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': None, 'since_ms': 5, 'arrival_ms': 0, 'open': True}}),
-    (at('10:15:00') - 2 * DAY, {'app/a': {'sequence': '1', 'since_ms': 0, 'arrival_ms': NOW - 8 * DAY, 'open': True}})],
+    (at('10:15:00') - 2 * DAY, {'app/a': position(None, since_ms=5, arrival_ms=0)}),
+    (at('10:15:00') - 2 * DAY, {'app/a': position('1', arrival_ms=NOW - 8 * DAY)})],
     ids=['surely kept', 'nothing was read', 'retention of now has dropped it'])
-def test_where_the_last_record_proves_nothing_retention_is_believed(end_ms: int, positions: dict[str, Any]) -> None:
+def test_where_the_last_record_proves_nothing_retention_is_believed(
+        end_ms: int, positions: dict[str, ShardPosition]) -> None:
     store = resumable(end_ms, positions, app=OLD) if positions else read_up_to(end_ms)
 
     assert plan(store=store, created={'app': OLD}, retention_ms=7 * DAY).start_ms == end_ms
@@ -428,13 +431,13 @@ def test_a_start_within_a_minute_of_the_horizon_is_a_gap_too() -> None:
 def test_another_layout_goes_on_with_the_former_one_up_to_the_hour() -> None:
     made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:15:00')))
 
-    assert (made.former, made.former_until_ms) == (settings()['placement'], at('11:00:00'))
+    assert (made.former, made.former_until_ms) == (settings().placement, at('11:00:00'))
 
 
 def test_at_the_hour_the_new_layout_begins_from_the_same_positions() -> None:
     made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:00:00')))
 
-    assert (made.former, made.start_ms, len(made.cursors)) == ({}, at('10:00:00'), 2)
+    assert (made.former, made.start_ms, len(made.cursors)) == (None, at('10:00:00'), 2)
 
 
 def test_another_layout_is_refused_where_it_was_not_asked_for() -> None:
@@ -530,7 +533,7 @@ def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> Non
     made = plan('--start', '2026-11-23T09:00:00Z', '--start_over', '--flush_interval_s', '900', '--replace',
                 store=store)
 
-    assert times(made) == (at('09:00:00'), -1, at('09:00:00'))
+    assert times(made) == (at('09:00:00'), None, at('09:00:00'))
 
 
 def test_a_group_must_fit_into_memory() -> None:

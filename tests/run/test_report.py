@@ -5,7 +5,7 @@ from pipeline.commit.manifests import make_manifest, write_manifest
 from pipeline.options.types import iso_ms
 from pipeline.run.report import Report, sum_up
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import balanced
+from tests.ledgers import SETTINGS, balanced
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T10:15:00Z') or 0
@@ -14,7 +14,7 @@ START = iso_ms('2026-11-23T10:15:00Z') or 0
 def store_with(*places: int) -> MemoryStore:
     store = MemoryStore()
     for place in places:
-        write_manifest(store, make_manifest(START + place * FLUSH_MS, FLUSH_MS, add_up(balanced()), {}))
+        write_manifest(store, make_manifest(START + place * FLUSH_MS, FLUSH_MS, add_up(balanced()), SETTINGS))
     return store
 
 

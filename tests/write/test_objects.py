@@ -39,7 +39,7 @@ def test_an_object_is_one_put_of_all_lines_in_stream_order() -> None:
     body = b'{"n":2}\n{"n":9}\n{"n":10}\n{"n":11}\n'
     assert store.effects == [('put', EVENTS.decode())]
     assert gzip.decompress(store[EVENTS.decode()]) == body
-    assert rows == [{'object': {'path': EVENTS.decode(), 'lines': 4, 'bytes': len(body),
+    assert rows == [{'row': 'object', 'stored': {'path': EVENTS.decode(), 'lines': 4, 'bytes': len(body),
                                 'sha256': hashlib.sha256(body).hexdigest()}}]
 
 
@@ -84,7 +84,7 @@ def test_each_path_and_window_is_an_object_of_its_own(tmp_path: pathlib.Path) ->
                 | beam.MapTuple(lambda at, pair: TimestampedValue(pair, at)).with_output_types(tuple[bytes, bytes])
                 | beam.WindowInto(FixedWindows(60))
                 | WriteObjects({'events': FolderStore(str(tmp_path))}, 'none')
-                | beam.Map(lambda row: (json.loads(row)['object']['path'], json.loads(row)['object']['lines'])))
+                | beam.Map(lambda row: (json.loads(row)['stored']['path'], json.loads(row)['stored']['lines'])))
         assert_that(rows, equal_to([('events/a', 2), ('events/b', 1)]))
 
     assert {path.name: path.read_bytes() for path in (tmp_path / 'events').iterdir()} == {

@@ -63,7 +63,7 @@ class Bundle:
             self.malformed.append(output.value)
         elif isinstance(output, TaggedOutput):
             assert (output.tag, output.value.windows) == ('ledger', [GlobalWindow()])
-            self.rows[output.value.timestamp.micros // 1000] = orjson.loads(output.value.value)['bucketed']
+            self.rows[output.value.timestamp.micros // 1000] = orjson.loads(output.value.value)['counts']
         else:
             path, chunk = output.value
             assert output.timestamp.micros // 1000 in (WINDOW, WINDOW + 300_000)

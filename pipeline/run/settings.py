@@ -1,0 +1,91 @@
+"""The settings of a run that decide what its objects are, and how two sets of them differ."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.commit.manifests import Content, Placement, Settings, StreamSettings
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.options.options import Options
+from pipeline.options.types import Stream
+from pipeline.windows import iso
+
+#: Raised whenever the same stream and options give other objects than before.
+LAYOUT_VERSION = 1
+TRANSFORMS_VERSION = 2
+
+Streams = Mapping[str, StreamSettings]
+
+
+def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
+    """Return what manifests say of the settings: the placement of lines, and their content."""
+    by_name = sorted(streams, key=lambda stream: stream.name)
+    return Settings(
+        Placement(
+            layout=LAYOUT_VERSION, flush_interval_s=options.flush_interval_s, flush_size_mb=options.flush_size_mb,
+            output_shards=options.output_shards, compression=options.compression,
+            partition_time=options.partition_time, platform_field=options.platform_field,
+            time_field=options.time_field,
+            streams={stream.name: StreamSettings(stream.label, stream.created_ms) for stream in by_name}),
+        Content(TRANSFORMS_VERSION, options.rules.digest(), options.json_fields.names))
+
+
+def former_layout(options: Options, placement: Placement) -> Options:
+    """Return the options with the placement of a manifest or of resume.json."""
+    known = {stream.name: stream for stream in options.streams}
+    streams = tuple(Stream(name, known[name].arn if name in known else None, stream.label)
+                    for name, stream in placement.streams.items())
+    return dataclasses.replace(
+        options, streams=streams, new_layout=False, flush_interval_s=placement.flush_interval_s,
+        flush_size_mb=placement.flush_size_mb, output_shards=placement.output_shards,
+        compression=placement.compression, partition_time=placement.partition_time,
+        platform_field=placement.platform_field, time_field=placement.time_field)
+
+
+def made_again(before: Settings, now: Settings) -> list[str]:
+    """Return the names of the streams that were deleted and made again between two sets of settings."""
+    known = before.placement.streams
+    return [name for name, stream in now.placement.streams.items()
+            if name in known and known[name].created_ms != stream.created_ms]
+
+
+def differences(before: Settings, now: Settings) -> str:
+    """Say how two sets of settings differ: `--output_shards: was 1, is 2, --rename ...`."""
+    found = [placement_differences(before.placement, now.placement)] if before.placement != now.placement else []
+    if before.content != now.content:
+        found.append('--rename, --json_field or the version of the transforms')
+    return ', '.join(found)
+
+
+def placement_differences(before: Placement, now: Placement) -> str:
+    """Say how two placements differ: `--output_shards: was 1, is 2`."""
+    return ', '.join(_placement_differences(before, now))
+
+
+def stream_difference(before: Streams, now: Streams) -> str:
+    """Say how the streams differ: `--stream: was ios=a b, is b`; by their creation if the names are the same."""
+    was, now_is = _named(before), _named(now)
+    if was == now_is:
+        was, now_is = (f'{was} created at {_created(streams)}' for streams in (before, now))
+    return f'--stream: was {was}, is {now_is}'
+
+
+def _placement_differences(before: Placement, now: Placement) -> Iterator[str]:
+    for name in Placement.__struct_fields__:
+        was, now_is = getattr(before, name), getattr(now, name)
+        if was == now_is:
+            continue
+        if name == 'streams':
+            yield stream_difference(was, now_is)
+        elif name == 'layout':
+            yield f'the version of the layout: was {was}, is {now_is}'
+        else:
+            yield f'--{name}: was {was}, is {now_is}'
+
+
+def _named(streams: Streams) -> str:
+    return ' '.join(f'{stream.label}={name}' if stream.label else name for name, stream in streams.items())
+
+
+def _created(streams: Streams) -> str:
+    return ' '.join(iso(stream.created_ms) for stream in streams.values())

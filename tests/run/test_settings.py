@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.commit.manifests import Settings
+from pipeline.kinesis.settings import StreamInfo
+from pipeline.options.options import Options
+from pipeline.options.types import iso_ms
+from pipeline.run.settings import former_layout, settings_of
+from tests.command_lines import options_of
+
+HOUR = iso_ms('2026-11-23T10:00:00Z') or 0
+WINDOW = HOUR + 900_000
+REPLACE = options_of('--replace')
+CREATED = 1_700_000_000_000
+
+
+def info(name: str = 'app', label: str = '', created_ms: int = CREATED) -> StreamInfo:
+    return StreamInfo(name, name, label, created_ms, 86_400_000)
+
+
+def settings(*args: str, streams: list[StreamInfo] | None = None) -> Settings:
+    return settings_of(options_of(*args), streams or [info()])
+
+
+def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
+    assert msgspec.to_builtins(settings(streams=[info('b', 'web'), info('a')])) == {
+        'placement': {
+            'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
+            'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
+            'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
+        'content': {'json_fields': ('event_value',), 'transforms': 2, 'rename': options_of().rules.digest()}}
+
+
+def test_the_former_layout_comes_back_as_options() -> None:
+    before = settings('--output_shards', '2', '--flush_interval_s', '60', streams=[info('app', 'ios'), info('old')])
+    now = options_of('--stream', 'arn:aws:kinesis:eu-west-1:123456789012:stream/app', '--stream', 'new',
+                     '--aws_region', 'eu-west-1', '--new_layout', '--slack_s', '3')
+
+    former: Options = former_layout(now, before.placement)
+
+    assert settings_of(former, [info('app', 'ios'), info('old')]).placement == before.placement
+    assert [(stream.name, stream.label, bool(stream.arn)) for stream in former.streams] == [
+        ('app', 'ios', True), ('old', '', False)]
+    assert (former.new_layout, former.slack_s) == (False, 3)
+
+
+def test_settings_survive_json() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(settings()), type=Settings) == settings()
