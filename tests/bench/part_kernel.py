@@ -57,7 +57,7 @@ def equality_rows(count: int) -> Iterator[Row]:
 def same_but_for_spelling(theirs: bytes, mine: bytes) -> bool:
     """Return whether two lines have the same members in the same order.
 
-    Numbers may be spelt in two ways, and null stands for the Lambda's empty containers.
+    Numbers may be spelt differently, and null stands for the Lambda's empty containers.
     """
     if theirs == mine:
         return True
