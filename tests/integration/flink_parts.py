@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from pipeline.local.servers import LOOPBACK
-from tests.integration.servers import BESIDE, ROOT, TOOLS
+from tests.integration.external_servers import BESIDE, ROOT, TOOLS
 
 LIBRARIES = TOOLS / 'flink/pyflink/lib'
 JOB_SERVER = TOOLS / 'flink-job-server.jar'

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.local.servers import put_records
 from pipeline.options.types import iso_ms
+from tests.integration.external_servers import client
 from tests.integration.lake import record_of
-from tests.integration.servers import client
 from tests.integration.stream import Stream
 
 FLUSH_MS = 5000

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.local.servers import demo_environment
 from pipeline.options.types import iso_ms
-from tests.integration.outputs import Output
+from tests.integration.destinations import Output
 
 ROOT = pathlib.Path(__file__).parents[2]
 FLUSH_MS = 1000

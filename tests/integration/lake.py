@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import LocalAws, Put
+from tests.integration.destinations import Bucket
 from tests.integration.jobs import FLUSH_MS, Jobs, windows_of
-from tests.integration.outputs import Bucket
 
 __all__ = ['Lake', 'needs_prism', 'record_of', 'windows_of']
 

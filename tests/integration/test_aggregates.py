@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pipeline.local.servers import put_records
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import Jobs
-from tests.integration.kpl import MAGIC, User, aggregate, message, sealed
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
+from tests.integration.kpl_producer import MAGIC, User, aggregate, message, sealed
 
 pytestmark = pytest.mark.timeout(120)
 OUTSIDE = str((1 << 128) - 1)  # the hash key of another shard than any of these records is put to

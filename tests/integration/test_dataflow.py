@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from pipeline.local.servers import LocalAws, demo_environment
-from tests.integration.servers import ROOT, TOOLS
+from tests.integration.external_servers import ROOT, TOOLS
 
 PYTHON = TOOLS / 'dataflow/bin/python'
 OPTIONS = ['--runner=DataflowRunner', '--project=my-project', '--region=europe-west1', '--dry_run=True',

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.servers import client, kinesalite, kinesis_local
+from tests.integration.external_servers import client, kinesalite, kinesis_local
 from tests.integration.stream import Stream
 
 pytestmark = pytest.mark.timeout(120)

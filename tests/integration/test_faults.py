@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import Jobs, end, kill, windows_of
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
-from tests.integration.spoiled import Spoiled, spoiled
+from tests.integration.spoiled_kinesis import Spoiled, spoiled
 from tests.integration.stream import Stream
 
 pytestmark = pytest.mark.timeout(300)

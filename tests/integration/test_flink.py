@@ -12,7 +12,7 @@ from pipeline.local.servers import LocalAws
 from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_watch import NEVER_READ_S, FlinkWatch
 from pipeline.windows import iso
-from tests.integration.flink import FlinkCluster
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import TASK_MANAGER
 from tests.integration.lake import Lake
 from tests.integration.producer import Producer

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.integration.flink import FlinkCluster
+from tests.integration.external_servers import kinesalite, seaweedfs, server
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import JOB_MANAGER, POOL, TASK_MANAGER
 from tests.integration.history import History, newest
 from tests.integration.lake import needs_prism
-from tests.integration.servers import kinesalite, seaweedfs, server
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = int(os.environ.get('MMP_SEED', '1'))

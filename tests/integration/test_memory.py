@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.run.execute import SLICE_BYTES
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
 from tests.integration.jobs import FLUSH_MS, Jobs, finish
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
 from tests.integration.stub import Stub, StubRecord, serve
 
 pytestmark = pytest.mark.timeout(400)

@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.local.servers import LocalAws
 from pipeline.windows import iso
-from tests.integration.flink import FlinkCluster
+from tests.integration.destinations import Folder
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import POOL
 from tests.integration.jobs import FLUSH_MS, Jobs, time_in, windows_of
 from tests.integration.lake import Lake
-from tests.integration.outputs import Folder
 from tests.integration.producer import Producer
 from tests.integration.stub import just_begun, serve
 

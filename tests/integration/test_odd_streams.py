@@ -13,10 +13,10 @@ import pytest
 
 from pipeline.local.servers import put_records
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import FLUSH_MS, Jobs, finish, windows_of
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
 
 pytestmark = pytest.mark.timeout(180)

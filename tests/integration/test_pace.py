@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import FLUSH_MS, Jobs, kill
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
-from tests.integration.spoiled import Spoiled, spoiled
+from tests.integration.spoiled_kinesis import Spoiled, spoiled
 from tests.integration.stream import Stream
 from tests.integration.stub import Stub, StubRecord, serve
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
-from tests.integration.servers import client, seaweedfs
+from tests.integration.external_servers import client, seaweedfs
 
 pytestmark = pytest.mark.timeout(120)
 PUT = {'Action': 's3:PutObject', 'Condition': {'StringNotEquals': {'s3:x-amz-server-side-encryption': 'AES256'}}}

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesalite, kinesis_local
 from tests.integration.jobs import Jobs, end, finish, kill, windows_of
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesalite, kinesis_local
 from tests.integration.stream import Stream
 
 pytestmark = pytest.mark.timeout(400)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
 from tests.integration.jobs import FLUSH_MS, JOB_S, Jobs, end, time_in
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
 from tests.integration.stub import Stub, StubRecord, just_begun, serve
 
 pytestmark = pytest.mark.timeout(180)

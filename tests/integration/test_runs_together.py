@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import demo_environment
-from tests.integration.flink import FlinkCluster
+from tests.integration.external_servers import ROOT
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.lake import Lake, lake_read_once, needs_prism, windows_of
-from tests.integration.servers import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 RECORDS, DOCUMENTS, WINDOWS = 1200, 10, 12

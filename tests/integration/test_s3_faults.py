@@ -22,8 +22,8 @@ from pipeline import aws
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
 from pipeline.stores import s3
+from tests.integration.external_servers import client, proxy, seaweedfs
 from tests.integration.lake import Lake, windows_of
-from tests.integration.servers import client, proxy, seaweedfs
 
 pytestmark = pytest.mark.timeout(120)
 ADDON = pathlib.Path(__file__).with_name('spoil_s3.py')

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import Put, put_records
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import Jobs, decoded, windows_of
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
 
 pytestmark = pytest.mark.timeout(180)
 NAMES = ('phones', 'tablets', 'others')

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import FLUSH_MS, Jobs, end, kill
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
 
 pytestmark = pytest.mark.timeout(300)

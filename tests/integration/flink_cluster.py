@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from pipeline.local.servers import LOOPBACK
+from tests.integration.external_servers import UP_S, free_ports, server, wait_for
 from tests.integration.flink_parts import (
     FLINK_VERSION,
     JOB_MANAGER,
@@ -32,7 +33,6 @@ from tests.integration.flink_parts import (
     pool_command,
     write_config,
 )
-from tests.integration.servers import UP_S, free_ports, server, wait_for
 
 ENDED = ('CANCELED', 'FAILED', 'FINISHED')
 

@@ -8,9 +8,9 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.integration.servers import proxy
+from tests.integration.external_servers import proxy
 
-ADDON = pathlib.Path(__file__).parent / 'faults.py'
+ADDON = pathlib.Path(__file__).parent / 'spoil_kinesis.py'
 
 
 class Spoiled:
@@ -21,7 +21,7 @@ class Spoiled:
         self.endpoint = endpoint
 
     def spoil(self, fault: str, *operations: str) -> None:
-        """Answer these calls (all without one) with that fault from now on; see faults.py."""
+        """Answer these calls (all without one) with that fault from now on; see spoil_kinesis.py."""
         self._write([{'operation': operation, 'fault': fault} for operation in operations or ('*',)])
 
     def mend(self) -> None:
