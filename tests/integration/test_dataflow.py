@@ -1,4 +1,4 @@
-"""What Dataflow would be given: the graph of the job by its own command line and a dry run, without an account."""
+"""The graph that Dataflow would receive, by the command line of the job and a dry run, without an account."""
 from __future__ import annotations
 
 import json
@@ -15,7 +15,7 @@ OPTIONS = ['--runner=DataflowRunner', '--project=my-project', '--region=europe-w
 BYTES, VARINT, PAIR = ('beam:coder:bytes:v1', 'beam:coder:varint:v1', 'beam:coder:kv:v1')
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_the_graph_for_dataflow_streams_has_deterministic_keys_and_needs_only_splittable_dofns() -> None:
     if not PYTHON.exists():
         pytest.skip("needs Beam's extra for Google Cloud: ./run.sh test installs it")
