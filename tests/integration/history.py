@@ -85,7 +85,7 @@ class History:
         return done
 
     def difference(self, prefix: str, whole: str) -> str | None:
-        """Return the first difference of a prefix from the undisturbed one (seed, object, line), None if they are equal."""
+        """Return the first difference between a prefix and the undisturbed one (seed, object, line), or None."""
         ours, theirs = ({key: item['ETag'] for key, item in self.listed(name).items() if key.startswith(KINDS)}
                         for name in (prefix, whole))
         for key in sorted(ours.keys() | theirs.keys()):
