@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ./run.sh: the demo. ./run.sh test: the tests. ./run.sh bench: the measurements. ./run.sh OPTIONS: the job.
+# ./run.sh: the demo. ./run.sh test [--fast]: the tests. ./run.sh bench: the measurements. ./run.sh OPTIONS: the job.
 set -eu
 root="$(cd "$(dirname "$(readlink -f "$0" || echo "$0")")" && pwd -P)"  # the file's own folder, also through a link
 venv="$root/.venv"
@@ -30,7 +30,9 @@ install() {  # a stamp for each extra, which names the checkout: one that was cu
 # Paths in the options are relative to where the user is, and -P keeps a folder there from being taken for a package.
 case "${1-}" in
 '') install local; exec "$python" -P -m pipeline.local.demo ;;
-test) shift; cd "$root"; install test; tests/tools/install.sh; "$python" -m ruff check; "$python" -m mypy
+test) shift; cd "$root"; install test
+    if [ "${1-}" = --fast ]; then shift; set -- --ignore=tests/integration "$@"; else tests/tools/install.sh; fi
+    "$python" -m ruff check; "$python" -m mypy
     exec "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@" ;;
 bench) shift; cd "$root"; install test; tests/tools/install.sh; exec "$python" -m tests.bench "$@" ;;
 *) install local; exec "$python" -P -m pipeline "$@" ;;

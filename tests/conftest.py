@@ -1,15 +1,36 @@
-"""In CI nothing may be skipped: there a skip is a failure. And no property may fail for want of time."""
+"""In CI a skip is a failure, no property fails for want of time, and nothing that the tests start outlives them."""
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import uuid
 from collections.abc import Generator
 from typing import Any
 
 import hypothesis
 import pytest
 
+from tests import keeper
+
 hypothesis.settings.register_profile('without a deadline', deadline=None)
 hypothesis.settings.load_profile('without a deadline')
+KEEPER = pytest.StashKey[tuple[str, 'subprocess.Popen[bytes]']]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the keeper of this process, a worker of pytest-xdist or their master, then mark what it starts."""
+    mark = f'MMP_TESTS_{uuid.uuid4().hex}'
+    config.stash[KEEPER] = mark, subprocess.Popen(
+        [sys.executable, '-I', keeper.__file__, mark], stdin=subprocess.PIPE, start_new_session=True)
+    os.environ[mark] = '1'
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let the keeper end what is left after an orderly end, too."""
+    mark, process = config.stash[KEEPER]
+    os.environ.pop(mark, None)
+    process.communicate()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -17,5 +38,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     if report.skipped and not hasattr(report, 'wasxfail') and os.environ.get('MMP_NO_SKIPS'):
         report.outcome = 'failed'
-        report.longrepr = f'skipped where nothing may be: {report.longrepr}'
+        report.longrepr = f'skipped, which CI does not allow: {report.longrepr}'
     return report

@@ -9,11 +9,11 @@ import pytest
 
 from tests.bench.documents import SIZES, documents, records
 from tests.bench.kernel import AS_THEY_ARE, draft, ours
+from tests.bench.memory_kinesis import StubCalls
 from tests.bench.node import MODULES, Lambda
 from tests.bench.part_hostile import KINDS, lines_of
 from tests.bench.part_kernel import same_but_for_spelling
 from tests.bench.rounds import take_turns
-from tests.bench.stub import StubCalls
 from tests.bench.whole import run_whole
 
 DATA = pathlib.Path(__file__).parent / 'data'

@@ -155,6 +155,25 @@ def test_an_installation_that_was_cut_short_is_made_anew(machine: Machine) -> No
     assert installs(machine) == [f'{machine.checkout}[local]']
 
 
+@pytest.mark.parametrize(('words', 'left_out', 'tools'), [
+    (['test', '-k', 'a b'], [], ['installed']),
+    (['test', '--fast', '-k', 'a b'], ['--ignore=tests/integration'], [])], ids=['all', 'fast'])
+def test_the_fast_tests_are_all_but_those_of_integration_and_need_no_tools(
+        machine: Machine, words: list[str], left_out: list[str], tools: list[str]) -> None:
+    machine.python('python3', 3, 11, 7)
+    install = machine.checkout / 'tests/tools/install.sh'
+    install.parent.mkdir(parents=True)
+    install.write_text('#!/usr/bin/env bash\necho installed\n')
+    install.chmod(0o700)
+
+    done = machine.run(*words)
+
+    assert (done.returncode, done.stdout.splitlines()) == (0, tools)
+    assert [line[1:-1] for line in machine.asked()][-3:] == [
+        ['-m', 'ruff', 'check'], ['-m', 'mypy'],
+        ['-m', 'pytest', '-q', '-n', '2', '--dist', 'loadfile', '--no-loadscope-reorder', *left_out, '-k', 'a b']]
+
+
 @pytest.mark.parametrize('others', ['', '/others'])
 def test_its_own_package_comes_before_all_others_in_workers_too(machine: Machine, others: str) -> None:
     machine.python('python3', 3, 11, 7)

@@ -9,8 +9,8 @@ import sys
 import time
 
 from tests.bench.documents import documents, records
+from tests.bench.memory_kinesis import StubCalls
 from tests.bench.process import peak_mib
-from tests.bench.stub import StubCalls
 from tests.bench.whole import run_continuous, run_whole
 
 

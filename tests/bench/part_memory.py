@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 
 from tests.bench.documents import records
+from tests.bench.memory_kinesis import StubCalls
 from tests.bench.rounds import Row, say
-from tests.bench.stub import StubCalls
 from tests.bench.whole import run_whole
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pipeline.write.objects import LEVEL
 from tests.bench.documents import documents, records
 from tests.bench.kernel import ours
+from tests.bench.memory_kinesis import StubCalls
 from tests.bench.rounds import Row, take_turns
-from tests.bench.stub import StubCalls
 from tests.bench.whole import run_whole
 
 EACH, SHARDS, SPREAD_MS = 5, 4, 3_000_000

@@ -18,7 +18,7 @@ from pipeline.runners.runners import beam_options
 from pipeline.stores.base import MemoryStore
 from pipeline.windows import HOUR_MS
 from pipeline.write.layout import Layout
-from tests.bench.stub import BEGAN_MS, StubCalls, in_place_of_kinesis
+from tests.bench.memory_kinesis import BEGAN_MS, StubCalls, in_place_of_kinesis
 from transforms import CONVENTION, EVENT_VALUE
 
 FLUSH_MS = 300_000

@@ -1,4 +1,4 @@
-"""Run the program's real command line and tell of the job that it would have submitted to Dataflow, as JSON.
+"""Run the real command line, and print the job that it would submit to Dataflow as JSON.
 
 Run by the Python that has Beam's extra for Google Cloud: `python -m tests.integration.dataflow_graph OPTIONS`.
 """
@@ -17,7 +17,7 @@ GROUP, DO = 'beam:transform:group_by_key:v1', 'beam:transform:pardo:v1'
 
 
 def graph_of(argv: list[str]) -> dict[str, Any]:
-    """Run the command line. Return what the job says of itself. Raises SystemExit where the program failed."""
+    """Run the command line. Return a summary of its job. Raise SystemExit if the program fails."""
     jobs: list[Any] = []
     run_pipeline = DataflowRunner.run_pipeline
 

@@ -1,4 +1,4 @@
-"""The parts of a standalone Flink cluster, and how each is started: Flink's own scripts expect a whole distribution."""
+"""The parts of a standalone Flink cluster and their commands: Flink's own scripts need a whole distribution."""
 from __future__ import annotations
 
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from pipeline.local.servers import LOOPBACK
-from tests.integration.servers import BESIDE, ROOT, TOOLS
+from tests.integration.external_servers import BESIDE, ROOT, TOOLS
 
 LIBRARIES = TOOLS / 'flink/pyflink/lib'
 JOB_SERVER = TOOLS / 'flink-job-server.jar'
@@ -24,7 +24,7 @@ CONFIG = {
     'jobmanager.bind-host': LOOPBACK, 'jobmanager.rpc.address': LOOPBACK, 'jobmanager.memory.process.size': '1200m',
     'rest.address': LOOPBACK, 'rest.bind-address': LOOPBACK,
     'taskmanager.bind-host': LOOPBACK, 'taskmanager.host': LOOPBACK, 'taskmanager.cpu.cores': '2.0',
-    # A TaskManager that is started without Flink's scripts wants every one of these.
+    # A TaskManager that is started without Flink's scripts needs all of these.
     'taskmanager.memory.framework.heap.size': '128m', 'taskmanager.memory.task.heap.size': '512m',
     'taskmanager.memory.framework.off-heap.size': '128m', 'taskmanager.memory.task.off-heap.size': '64m',
     'taskmanager.memory.network.min': '64m', 'taskmanager.memory.network.max': '64m',
@@ -49,10 +49,10 @@ def write_config(folder: pathlib.Path, settings: Mapping[str, object]) -> None:
     """Write the configuration of a cluster below `folder`; `settings` are added to CONFIG."""
     for name in ('conf', 'tmp', 'checkpoints', 'savepoints'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    places = {'io.tmp.dirs': f'{folder}/tmp', 'web.upload.dir': f'{folder}/tmp',
+    paths = {'io.tmp.dirs': f'{folder}/tmp', 'web.upload.dir': f'{folder}/tmp',
               'state.checkpoints.dir': f'file://{folder}/checkpoints',
               'state.savepoints.dir': f'file://{folder}/savepoints'}
-    lines = [f'{name}: {value}\n' for name, value in {**CONFIG, **places, **settings}.items()]
+    lines = [f'{name}: {value}\n' for name, value in {**CONFIG, **paths, **settings}.items()]
     (folder / 'conf/config.yaml').write_text(''.join(lines))
     (folder / 'conf/log4j.properties').write_text(LOG4J)
 

@@ -1,6 +1,6 @@
-"""What the whole job makes of the records in tests/data, without what depends on when they arrived.
+"""What the whole job writes for the records in tests/data, without what depends on their arrival.
 
-`python -m tests.integration.golden` prints it: the expected file, tests/data/golden.json, is its output, read over.
+`python -m tests.integration.golden` prints it. Its output, checked by hand, is tests/data/golden.json.
 """
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def golden_records() -> list[tuple[str, bytes]]:
     return [('seed', (DATA / 'seed_before.txt').read_bytes()),
             *((row['name'], base64.b64decode(row['record_b64'])) for row in malformed),
             *((f'odd {number}', line.encode()) for number, line in enumerate(_lines('odd_events.ndjson'), 1)),
-            # Its lines pass 16 times its bytes and 64 KiB only as they are written: 1e15 takes 18 bytes there.
+            # Its lines exceed 16 times its bytes and 64 KiB only when they are written: 1e15 takes 18 bytes then.
             ('large', b'{"n":"small"}{"%s":[%s]}{"n":"late"}' % (b'k' * 70, b','.join([b'1e15'] * 5000)))]
 
 
 def golden_lake(aws: LocalAws) -> dict[str, list[Any]]:
-    """Put the records on a stream, run the job by its command line, and give the lines by path."""
+    """Put the records on a stream and run the job by its command line. Return the lines by path."""
     lake = Lake(aws, 'golden', 1)
     lake.puts = aws.put_records('golden', golden_records())
     time.sleep(5.1)  # past the window of the last put

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.local.servers import put_records
 from pipeline.options.types import iso_ms
+from tests.integration.external_servers import client
 from tests.integration.lake import record_of
-from tests.integration.servers import client
 from tests.integration.stream import Stream
 
 FLUSH_MS = 5000
@@ -24,7 +24,7 @@ KINDS = ('events/', 'errors/', 'backup/')
 
 
 class History:
-    """One stream with a seed. `end` is the first window start after its last record, once it is written."""
+    """One stream with a seed. Once it is written, `end` is the first window start after its last record."""
 
     def __init__(self, kinesis: str, s3: str, seed: int) -> None:
         self._kinesis_url, self._s3_url, self.seed = kinesis, s3, seed
@@ -35,25 +35,25 @@ class History:
         self.end = ''
 
     def write(self, documents: int, seconds: float, wanted: Callable[[], bool] = lambda: False) -> int:
-        """Put that many documents over about that many seconds, and go on at that pace while more are wanted.
+        """Put documents over about that many seconds, and go on at that rate while `wanted`. Return their number.
 
-        In each third of that time a shard is split, or two are merged, in turns. Gives the number of documents.
+        In each third of that time, a shard is split or two are merged, in turns.
         """
         rng, calls = random.Random(self.seed), documents // (DOCUMENTS_A_RECORD * RECORDS_A_CALL)
-        began, place = time.monotonic(), 0
-        while place < calls or wanted():
+        began, call = time.monotonic(), 0
+        while call < calls or wanted():
             put_records(self.kinesis, STREAM, [
-                (f'key-{rng.randint(0, 999)}', record_of(place * RECORDS_A_CALL + at, DOCUMENTS_A_RECORD, rng))
+                (f'key-{rng.randint(0, 999)}', record_of(call * RECORDS_A_CALL + at, DOCUMENTS_A_RECORD, rng))
                 for at in range(RECORDS_A_CALL)])
-            third, left = divmod(place, calls // 3)
+            third, left = divmod(call, calls // 3)
             if left == calls // 6 and third % 2 == 0:
                 self._stream.split(0)
             elif left == calls // 6:
                 self._stream.merge(len(self._stream.open_shards()) - 2)
-            place += 1
-            time.sleep(max(0.0, began + seconds * place / calls - time.monotonic()))
+            call += 1
+            time.sleep(max(0.0, began + seconds * call / calls - time.monotonic()))
         self.end = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() // 5 * 5 + FLUSH_MS // 1000))
-        return place * RECORDS_A_CALL * DOCUMENTS_A_RECORD
+        return call * RECORDS_A_CALL * DOCUMENTS_A_RECORD
 
     def command(self, prefix: str, *options: str) -> list[str]:
         """Return the command line of a job that writes under that prefix."""
@@ -62,7 +62,7 @@ class History:
                 '--kinesis_endpoint_url', self._kinesis_url, '--s3_endpoint_url', self._s3_url, *options]
 
     def listed(self, prefix: str, kind: str = '') -> dict[str, Any]:
-        """Return what S3 says of each object of a prefix, by key below it."""
+        """Return what S3 lists for each object under a prefix, by key below it."""
         pages = self.s3.get_paginator('list_objects_v2').paginate(Bucket=BUCKET, Prefix=f'{prefix}/{kind}')
         return {item['Key'].removeprefix(f'{prefix}/'): item for page in pages for item in page.get('Contents', ())}
 
@@ -85,7 +85,7 @@ class History:
         return done
 
     def difference(self, prefix: str, whole: str) -> str | None:
-        """Say how a prefix differs from the undisturbed one: the seed, the object, the first line; None if not."""
+        """Return the first difference between a prefix and the undisturbed one (seed, object, line), or None."""
         ours, theirs = ({key: item['ETag'] for key, item in self.listed(name).items() if key.startswith(KINDS)}
                         for name in (prefix, whole))
         for key in sorted(ours.keys() | theirs.keys()):
@@ -107,6 +107,6 @@ class History:
 
 
 def newest(history: History, prefix: str) -> object:
-    """Return what changes with what a job writes, also where it writes an object again."""
+    """Return something that changes whenever a job writes an object, also if it writes the same again."""
     return {key: (item['LastModified'], item['ETag']) for kind in ('backup/', 'manifests/')
             for key, item in history.listed(prefix, kind).items()}

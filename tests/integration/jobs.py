@@ -11,16 +11,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from pipeline.local.servers import demo_environment
 from pipeline.options.types import iso_ms
-from tests.integration.outputs import Output
+from tests.integration.destinations import Output
+from tests.waiting import TIMEOUT_S, wait_until
 
+T = TypeVar('T')
 ROOT = pathlib.Path(__file__).parents[2]
 FLUSH_MS = 1000
-JOB_S = 240
 
 
 class Jobs:
@@ -70,7 +71,7 @@ class Jobs:
                 for line in decoded(self.get(prefix, key))]
 
     def backup(self, prefix: str) -> dict[tuple[str, str], bytes]:
-        """Return the records in the backup, by shard and sequence number; fails where one is there twice."""
+        """Return the records in the backup, by shard and sequence number. Fail if one is there twice."""
         lines = self.lines(prefix, 'backup/')
         found = {(line['shardId'], line['sequenceNumber']): base64.b64decode(line['data']) for line in lines}
         assert len(found) == len(lines)
@@ -85,16 +86,28 @@ def decoded(stored: bytes) -> list[Any]:
 def finish(job: subprocess.Popen[str], code: int = 0) -> str:
     """Wait for the end of a job. Return what it printed."""
     try:
-        out, err = job.communicate(timeout=JOB_S)
+        out, err = job.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         out, err = kill(job)
-        raise AssertionError(f'not at its end after {JOB_S} s:\n{out}\n{err}') from None
+        raise AssertionError(f'the job did not end within {TIMEOUT_S:g} s:\n{out}\n{err}') from None
     assert job.returncode == code, (job.returncode, out, err)
     return out + err
 
 
+def wait_for_job(job: subprocess.Popen[str], condition: Callable[[], T], what: str) -> T:
+    """Wait until a condition holds while a job runs. Return its value; fail if the job ends before."""
+    def value_while_it_runs() -> T:
+        value = condition()
+        assert value or job.poll() is None, f'the job ended without {what}'
+        return value
+    try:
+        return wait_until(value_while_it_runs, what)
+    except AssertionError as error:
+        raise AssertionError(f'{error}: {kill(job)}') from None
+
+
 def kill(job: subprocess.Popen[str]) -> tuple[str, str]:
-    """End a job, and what it started, without giving it a chance. Return what it printed."""
+    """Kill a job and the processes that it started. Return what it printed."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(job.pid, signal.SIGKILL)
     return job.communicate()
@@ -107,7 +120,7 @@ def end(job: subprocess.Popen[str]) -> str:
 
 
 def windows_of(manifests: dict[str, Any]) -> tuple[str, str]:
-    """Return --start and --stop of the stretch that these manifests cover; fails where one is missing between them."""
+    """Return --start and --stop of the time that these manifests cover. Fail if one between them is missing."""
     starts = sorted(manifest['window_ms'] for manifest in manifests.values())
     assert starts == list(range(starts[0], starts[-1] + FLUSH_MS, FLUSH_MS))
     ends = sorted(manifest['window'] for manifest in manifests.values())
@@ -117,7 +130,7 @@ def windows_of(manifests: dict[str, Any]) -> tuple[str, str]:
 
 
 def time_in(text: str, words: str) -> int:
-    """Read the time behind these words, in epoch ms."""
+    """Return the time that follows these words, in epoch ms."""
     found = iso_ms(text.split(words)[1].split()[0])
     assert found is not None
     return found

@@ -1,4 +1,4 @@
-"""A stream and a bucket on servers that really listen, and jobs run by their real command line."""
+"""A stream and a bucket on real local servers, and jobs run by their real command line."""
 from __future__ import annotations
 
 import contextlib
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import LocalAws, Put
+from tests.integration.destinations import Bucket
 from tests.integration.jobs import FLUSH_MS, Jobs, windows_of
-from tests.integration.outputs import Bucket
 
 __all__ = ['Lake', 'needs_prism', 'record_of', 'windows_of']
 
@@ -22,7 +22,7 @@ PLATFORMS = ('ios', 'android', 'Web', 'smart-fridge', 'Über OS', '', None)
 
 
 def record_of(number: int, documents: int, rng: random.Random) -> bytes:
-    """Make a record of glued documents; some end malformed."""
+    """Return a record of concatenated documents; some end malformed."""
     parts = [json.dumps({
         'eventName': rng.choice(['Install', 'Purchase']), 'platform': rng.choice(PLATFORMS), 'number': f'{number}.{at}',
         'eventTime': f'2026-11-{rng.choice((20, 24))} {rng.choice((0, 23)):02d}:10:00', 'App Version': '1.2',
@@ -33,7 +33,7 @@ def record_of(number: int, documents: int, rng: random.Random) -> bytes:
 
 
 class Lake(Jobs):
-    """One stream and one bucket of LocalAws, and what was put."""
+    """One stream and one bucket of LocalAws; `puts` are the records that were put."""
 
     def __init__(self, aws: LocalAws, stream: str, shards: int) -> None:
         super().__init__(aws.endpoint, [stream], Bucket(aws.s3, stream, ('--s3_endpoint_url', aws.endpoint)))
@@ -43,22 +43,20 @@ class Lake(Jobs):
         self.puts: list[Put] = []
 
     def fill(self, records: int, documents: int, windows: int, seed: int) -> None:
-        """Put records so that they arrive over at least `windows` flush windows of a second, twice in each."""
+        """Put records so that they arrive in more than `windows` flush windows of a second, at two times in most."""
         rng = random.Random(seed)
         each = records // (windows + 1)
         for batch in range(windows + 1):
-            began = time.monotonic()
-            batch_of = [(f'key-{rng.randint(0, 999)}', record_of(batch * each + at, documents, rng))
-                        for at in range(each)]
-            for part in (batch_of[:each // 2], batch_of[each // 2:]):  # what one call puts arrives in one millisecond
+            pairs = [(f'key-{rng.randint(0, 999)}', record_of(batch * each + at, documents, rng)) for at in range(each)]
+            time.sleep((FLUSH_MS - time.time_ns() // 1_000_000 % FLUSH_MS) / 1000)  # to the beginning of a window
+            for part in (pairs[:each // 2], pairs[each // 2:]):  # all records of one call arrive in one millisecond
                 self.puts += self.aws.put_records(self.stream, part)
                 time.sleep(0.3)
-            time.sleep(max(0.0, FLUSH_MS / 1000 - (time.monotonic() - began)))
 
 
 @contextlib.contextmanager
 def lake_read_once(records: int, documents: int, windows: int, seed: int) -> Iterator[Lake]:
-    """Fill a stream of 4 shards and read it once in one bounded run, under `one`."""
+    """Fill a stream of 4 shards and read it with one bounded run into `one`."""
     with LocalAws() as aws:
         lake = Lake(aws, 'events', 4)
         lake.fill(records, documents, windows, seed)
@@ -68,6 +66,6 @@ def lake_read_once(records: int, documents: int, windows: int, seed: int) -> Ite
 
 
 def needs_prism() -> None:
-    """Skip where Prism is not installed: it is built with Go."""
+    """Skip the test if Prism is not installed: it is built with Go."""
     if not ((pathlib.Path(sys.executable).parent / 'prism').exists() or shutil.which('prism')):
         pytest.skip('needs Prism: install Go, then ./run.sh test builds it')

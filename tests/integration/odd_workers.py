@@ -1,7 +1,7 @@
-"""A worker pool whose readers end early or begin late: `python -m tests.integration.odd_workers PORT HOW VALUE`.
+"""A worker pool whose readers end early or start late: `python -m tests.integration.odd_workers PORT HOW VALUE`.
 
-`drained FOLDER`: a reader ends for good once a file of its number is in the folder. `slow SECONDS`: readers take that
-long to set up. Workers are threads of this process, so what is replaced here holds in them.
+`drained FOLDER`: a reader ends once there is a file of its number in the folder. `slow SECONDS`: readers take that long
+to set up. Workers are threads of this process, so what is replaced here is replaced for them.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _read, _setup = _ReadShards._read, _ReadShards.setup
 
 
 def drained(folder: str) -> None:
-    """Do with readers what a runner does that drains: what is left of them is truncated, which leaves nothing."""
+    """Truncate what is left of a reader, as a runner does when it drains."""
     def read(self, element, tracker, estimator):
         state = tracker.current_restriction()
         if not (pathlib.Path(folder) / str(element[0])).exists():
@@ -28,7 +28,7 @@ def drained(folder: str) -> None:
 
 
 def slow(seconds: str) -> None:
-    """Keep the first bundle open, so that a checkpoint falls into it."""
+    """Keep the first bundle open so long that a checkpoint is taken meanwhile."""
     def setup(self):
         time.sleep(float(seconds))
         _setup(self)

@@ -1,7 +1,7 @@
 """Run the job on Prism with several readers, which the command line refuses: `python -m ... READERS OPTIONS`.
 
 Prism 2.77 keeps the watermark of the last bundle, so windows close before all readers have passed them. The first
-reader begins late, which makes sure of it. Prints the counters of the commits.
+reader starts late, so that this happens for certain. Prints the counters of the commits.
 """
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ from pipeline.run.outputs import store_at
 from pipeline.run.plan import make_plan
 from pipeline.runners.runners import beam_options
 
-BEGAN_S, LATE_S = time.monotonic(), 10.0
+#: The first reader waits so long after its first call, however long the runner takes to start.
+LATE_S = 10.0
+_began: list[float] = []
 _read = _ReadShards._read
 
 
 def late_read(self, element, tracker, estimator):
-    """Read as ever; but the first reader lets the others go ahead: it comes back later, again and again."""
+    """Read as usual, but let the first reader wait while the others go ahead."""
     state = tracker.current_restriction()
-    if element[0] == 0 and time.monotonic() < BEGAN_S + LATE_S:
+    if element[0] == 0:
+        _began.append(time.monotonic())
+    if element[0] == 0 and _began[-1] < _began[0] + LATE_S:
         _raise_to(estimator, state.window_ms)
         if tracker.try_claim(state):
             tracker.defer_remainder(Duration(1))
@@ -40,9 +44,9 @@ def late_read(self, element, tracker, estimator):
 
 
 def close_early() -> None:
-    """Make sure that windows close too early from here on in this process."""
+    """Let windows close too early in this process from now on."""
     _ReadShards._read = late_read
-    # So the others come back with a later watermark.
+    # So that the others return with a later watermark.
     reader.ReadBudget = lambda deadline: ReadBudget(deadline, windows=1)
 
 

@@ -1,4 +1,4 @@
-"""A producer that goes on while jobs read."""
+"""A producer that writes while jobs read."""
 from __future__ import annotations
 
 import json
@@ -6,17 +6,18 @@ import random
 import threading
 
 from tests.integration.lake import Lake
+from tests.waiting import TIMEOUT_S
 
 
 def _record_of(number: int, rng: random.Random) -> bytes:
-    """Make a record of two glued documents; one of fifty ends malformed."""
+    """Return a record of two concatenated documents; one of fifty ends malformed."""
     parts = [json.dumps({'eventName': 'Install', 'platform': rng.choice(['ios', 'android']), 'number': f'{number}.{at}',
                          'eventTime': f'2026-11-24 1{rng.randint(0, 1)}:10:00'}) for at in range(2)]
     return (''.join(parts) + ('{"cut":' if rng.random() < 0.02 else '')).encode()
 
 
 class Producer(threading.Thread):
-    """Puts records for as long as the block lasts."""
+    """Put records until the block ends."""
 
     def __init__(self, lake: Lake, seed: int) -> None:
         super().__init__(name='producer', daemon=True)
@@ -27,7 +28,7 @@ class Producer(threading.Thread):
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
-        self.join(60)
+        self.join(TIMEOUT_S)
 
     def run(self) -> None:
         while not self._ended.wait(0.2):

@@ -1,7 +1,7 @@
-"""An addon of mitmproxy: spoils requests to S3 as a control file says, which a test writes while the proxy runs.
+"""An addon of mitmproxy that spoils requests to S3 as a control file says, which a test writes while the proxy runs.
 
-The file holds `{"cell": ..., "pattern": ..., "fault": ..., "times": n, or -1 for ever}`. What was spoiled goes to
-a second file, a line each. Runs in mitmproxy's own Python, so it imports nothing of ours.
+The file holds `{"cell": ..., "pattern": ..., "fault": ..., "times": n, or -1 for all}`. Spoiled requests are listed in
+a second file, one a line. The addon runs in the Python of mitmproxy, so it imports nothing of this project.
 """
 import asyncio
 import json
@@ -26,7 +26,7 @@ ANSWERS = {
 
 
 class Spoil:
-    """Spoil what the control file names, as often as it says."""
+    """Spoil the requests that the control file names, as often as it says."""
 
     def __init__(self) -> None:
         self._cell, self._left = '', 0

@@ -1,4 +1,4 @@
-"""A stream of a Kinesis that others wrote: records go in, shards are split and merged, what was put is known."""
+"""A stream on a Kinesis written by others: put records, split and merge shards, and know what was put."""
 from __future__ import annotations
 
 import contextlib
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.local.servers import Put, put_records
+from tests.waiting import wait_until
 
 HASH_RANGE = 1 << 128
-PATIENCE_S = 60
 BATCH = 20
 
 
@@ -27,21 +27,23 @@ class Stream:
         self.wait_active()
 
     def put(self, count: int = BATCH) -> None:
-        """Put so many records, spread over the shards."""
+        """Put that many records, spread over the shards."""
         with self._lock:
             records = [self._record() for _ in range(count)]
             self.puts += put_records(self.kinesis, self.name, records)
 
     def put_to_all(self) -> None:
         """Put until every open shard has a record."""
-        deadline = time.monotonic() + PATIENCE_S
-        while {shard['ShardId'] for shard in self.open_shards()} - {put.shard for put in self.puts}:
-            assert time.monotonic() < deadline
+        def each_has_one() -> bool:
+            if {shard['ShardId'] for shard in self.open_shards()} <= {put.shard for put in self.puts}:
+                return True
             self.put()
+            return False
+        wait_until(each_has_one, f'a record in every open shard of {self.name}', every_s=0)
 
     @contextlib.contextmanager
     def producer(self, every_s: float = 0.2) -> Iterator[None]:
-        """Put a batch again and again while the block runs."""
+        """Put a batch every `every_s` seconds until the block ends."""
         ended = threading.Event()
         failed: list[BaseException] = []
 
@@ -62,20 +64,20 @@ class Stream:
         assert not failed, failed
 
     def put_for(self, windows: int) -> None:
-        """Put a batch in each of the next seconds; a producer beside it goes on meanwhile."""
+        """Put a batch in each of the next seconds."""
         for _ in range(windows):
             self.put()
             time.sleep(1)
 
     def open_shards(self) -> list[dict[str, Any]]:
-        """List the shards that take records, by hash range."""
+        """Return the open shards, sorted by hash range."""
         shards = [shard for shard in self.kinesis.list_shards(StreamName=self.name)['Shards']
                   if not shard['SequenceNumberRange'].get('EndingSequenceNumber')]
         return sorted(shards, key=lambda shard: int(shard['HashKeyRange']['StartingHashKey']))
 
-    def split(self, place: int, empty: bool = False) -> None:
-        """Split the open shard at that place of the hash range in two; each then gets a record, unless left empty."""
-        shard = self.open_shards()[place]
+    def split(self, index: int, empty: bool = False) -> None:
+        """Split the open shard of that index in two, then put a record into each unless `empty`."""
+        shard = self.open_shards()[index]
         first, last = (int(shard['HashKeyRange'][name]) for name in ('StartingHashKey', 'EndingHashKey'))
         self.kinesis.split_shard(StreamName=self.name, ShardToSplit=shard['ShardId'],
                                  NewStartingHashKey=str((first + last) // 2))
@@ -83,16 +85,16 @@ class Stream:
         if not empty:
             self.put_to_all()
 
-    def merge(self, place: int) -> None:
-        """Merge the open shard at that place with the one after it; the one that comes of it then gets a record."""
-        one, two = self.open_shards()[place:place + 2]
+    def merge(self, index: int) -> None:
+        """Merge the open shard of that index with the next one, then put a record into the new shard."""
+        one, two = self.open_shards()[index:index + 2]
         self.kinesis.merge_shards(StreamName=self.name, ShardToMerge=one['ShardId'],
                                   AdjacentShardToMerge=two['ShardId'])
         self.wait_active()
         self.put_to_all()
 
     def scale(self, shards: int) -> None:
-        """Let Kinesis split and merge until there are so many open shards of equal size."""
+        """Let Kinesis split and merge shards until that many of equal size are open."""
         self.kinesis.update_shard_count(StreamName=self.name, TargetShardCount=shards,
                                         ScalingType='UNIFORM_SCALING')
         self.wait_active()
@@ -100,15 +102,12 @@ class Stream:
 
     def wait_active(self) -> None:
         """Wait until the stream is neither being created nor changed."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.status() != 'ACTIVE':
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: self.status() == 'ACTIVE', f'stream {self.name} to be active', every_s=0.05)
 
     def status(self) -> str:
-        """Ask for the state of the stream."""
-        about = self.kinesis.describe_stream_summary(StreamName=self.name)['StreamDescriptionSummary']
-        return str(about['StreamStatus'])
+        """Return the status of the stream."""
+        summary = self.kinesis.describe_stream_summary(StreamName=self.name)['StreamDescriptionSummary']
+        return str(summary['StreamStatus'])
 
     @property
     def numbers(self) -> list[str]:
@@ -116,7 +115,7 @@ class Stream:
         return sorted(f'{number}.{place}' for number in range(self._number) for place in range(2))
 
     def backup(self) -> dict[tuple[str, str], bytes]:
-        """Return what a backup of the whole stream holds."""
+        """Return what a backup of the whole stream must hold."""
         return {(put.shard, put.sequence): put.data for put in self.puts}
 
     def _record(self) -> tuple[str, bytes]:

@@ -1,6 +1,6 @@
-"""A Kinesis of our own, for measurements only: answers at once, makes up its records, and notes when it was asked.
+"""A stub of Kinesis for measurements: it answers at once, makes up its records, and notes when it was asked.
 
-It knows the four calls that the job makes, as boto3 makes them, and claims to be right about nothing else.
+It answers only the four calls that the job makes, as boto3 makes them.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StubRecord(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A GetRecords: when, of which shard, and the arrival of the last record given (0: none)."""
+    """A call of GetRecords: its time, its shard, and the arrival of the last record in the answer (0: none)."""
 
     at: float
     shard: str
@@ -38,10 +38,10 @@ class Asked(NamedTuple):
 
 
 class Stub:
-    """A stream of `shards` shards with `pages` pages each; `page(shard, place)` makes one up, from place 0 on.
+    """A stream of `shards` shards with `pages` pages each; `page(shard, index)` makes one up, from index 0 on.
 
-    `delay_s(shard)` is how long it thinks before it answers for that shard. `ahead_s` is how far its clock is ahead of
-    ours: a day later everything before has been dropped.
+    `delay_s(shard)` is how long an answer for that shard takes. `ahead_s` is how far its clock is ahead of ours: if it
+    is a day, all records from before have been dropped.
     """
 
     def __init__(self, shards: int, pages: int, page: Callable[[int, int], Sequence[StubRecord]], created_ms: int,
@@ -72,7 +72,7 @@ class Stub:
             for shard in range(self.shards)]}
 
     def _iterator(self, request: dict[str, Any]) -> dict[str, Any]:
-        # After a sequence number: its whole page again, of which the job passes over what it has.
+        # After a sequence number: its whole page again, of which the job skips what it has.
         return {'ShardIterator': f'{request["ShardId"]}:{int(request.get("StartingSequenceNumber", 0)) // PLACES}'}
 
     def _records(self, iterator: str) -> bytes:
@@ -88,14 +88,14 @@ class Stub:
 
 
 def just_begun() -> Stub:
-    """Make a stream whose first records came some seconds ago."""
+    """Return a stream whose first records arrived some seconds ago."""
     start_ms = align_down(time.time_ns() // 1_000_000 - 20_000, FLUSH_MS)
     return Stub(2, 3, lambda shard, place: [StubRecord(start_ms + place * FLUSH_MS, b'{"n":1}')], start_ms)
 
 
 @contextlib.contextmanager
 def serve(stub: Stub) -> Iterator[str]:
-    """Listen for as long as the block lasts. Return the endpoint."""
+    """Listen until the block ends. Yield the endpoint."""
     class Handler(BaseHTTPRequestHandler):
         protocol_version = 'HTTP/1.1'
 

@@ -1,4 +1,4 @@
-"""Records that the Kinesis Producer Library aggregated, through the whole job."""
+"""The whole job on records that the Kinesis Producer Library aggregated."""
 from __future__ import annotations
 
 import base64
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pipeline.local.servers import put_records
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import Jobs
-from tests.integration.kpl import MAGIC, User, aggregate, message, sealed
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
+from tests.integration.kpl_producer import MAGIC, User, aggregate, message, sealed
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 OUTSIDE = str((1 << 128) - 1)  # the hash key of another shard than any of these records is put to
 GOOD = aggregate([
     User('a', b'{"n":1}{"n":2}'), User('b', b'{"n":3}{"cut":'), User('a', b'{"n":4}', OUTSIDE), User('c', b''),
@@ -26,7 +26,7 @@ RECORDS = [b'{"n":0}', GOOD, BROKEN, WRONG_DIGEST, MAGIC, aggregate([User('d', b
 
 @pytest.fixture(scope='module')
 def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Jobs, list[Any]]]:
-    """One shard's worth of records, aggregated and not, read once under `job`."""
+    """Records of one shard, aggregated and plain, read once into `job`."""
     folder = tmp_path_factory.mktemp('kpl')
     with kinesis_local(folder) as endpoint:
         kinesis = client('kinesis', endpoint)
@@ -62,7 +62,7 @@ def test_a_broken_aggregate_is_an_error_as_a_whole(job: tuple[Jobs, list[Any]]) 
     assert error['partitionKey'] == 'outer'
 
 
-def test_what_only_looks_like_an_aggregate_is_read_as_it_is(job: tuple[Jobs, list[Any]]) -> None:
+def test_a_record_that_only_looks_like_an_aggregate_is_read_as_it_is(job: tuple[Jobs, list[Any]]) -> None:
     errors = [line for line in job[0].lines('job', 'errors/') if line['errorCode'] != 'invalid-kpl']
 
     whole = [base64.b64decode(line['rawData']) for line in errors if line['partitionKey'] == 'outer']

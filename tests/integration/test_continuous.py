@@ -1,4 +1,4 @@
-"""A run without --stop: it goes on until it is ended, leaves nothing behind, and the next one goes on from there."""
+"""A run without --stop: it goes on until it is ended and leaves no process behind; the next one continues there."""
 from __future__ import annotations
 
 import json
@@ -6,16 +6,17 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from pipeline.local.servers import LocalAws
-from tests.integration.jobs import kill
+from tests.integration.jobs import wait_for_job
 from tests.integration.lake import Lake, needs_prism, windows_of
+from tests.waiting import TIMEOUT_S
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
+RECORDS = 300
 ENDED = 'pipeline: ended; what is committed stays, go on with --start=resume\n'
 
 
@@ -23,41 +24,45 @@ ENDED = 'pipeline: ended; what is committed stays, go on with --start=resume\n'
 def lake() -> Iterator[Lake]:
     with LocalAws() as aws:
         lake = Lake(aws, 'events', 2)
-        lake.fill(300, 3, 3, seed=5)
+        lake.fill(RECORDS, 3, 3, seed=5)
         yield lake
 
 
 def committed(lake: Lake, prefix: str) -> list[str]:
-    """Return the manifests before the end of resume.json; Prism commits later windows before earlier ones."""
+    """Return the keys of manifests before the end of resume.json: Prism commits later windows before earlier ones."""
     tags = lake.output.tags(prefix)
     end = json.loads(lake.get(prefix, 'resume.json'))['end'] if 'resume.json' in tags else ''
     stamp = end.replace('-', '').replace(':', '')
     return sorted(key for key in tags if key.startswith('manifests/') and key.rsplit('/', 1)[-1] < stamp)
 
 
-def started(lake: Lake, prefix: str, *options: str, windows: int = 1) -> subprocess.Popen[str]:
-    """Start a run, and wait until it has committed so many windows."""
-    before, deadline = len(committed(lake, prefix)), time.monotonic() + 200
+def records(lake: Lake, prefix: str) -> int:
+    """Return the number of records in the committed windows."""
+    return sum(json.loads(lake.get(prefix, key))['counts']['records'] for key in committed(lake, prefix))
+
+
+def started(lake: Lake, prefix: str, *options: str, windows: int = 1, total: int = 0) -> subprocess.Popen[str]:
+    """Start a run, and wait until it has committed that many windows, and all runs together that many records."""
+    before = len(committed(lake, prefix))
     job = lake.start(prefix, *options)
-    while len(committed(lake, prefix)) < before + windows:
-        assert job.poll() is None and time.monotonic() < deadline, kill(job)
-        time.sleep(0.1)
+    wait_for_job(job, lambda: len(committed(lake, prefix)) >= before + windows, f'{windows} more windows')
+    wait_for_job(job, lambda: records(lake, prefix) >= total, f'{total} committed records')
     return job
 
 
 def ended(job: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the end of a run. Return its exit code and stderr, without the line a minute that a log has."""
-    _, err = job.communicate(timeout=60)
+    """Wait for the end of a run. Return its exit code and stderr, without the log line of every minute."""
+    _, err = job.communicate(timeout=TIMEOUT_S)
     return job.returncode, ''.join(line for line in err.splitlines(keepends=True) if ' INFO ' not in line)
 
 
 def interrupt(job: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C: a terminal tells all processes of the run."""
+    """Press Ctrl-C: a terminal sends SIGINT to all processes of the run."""
     os.killpg(job.pid, signal.SIGINT)
 
 
 def group_of(job: subprocess.Popen[str]) -> list[int]:
-    """Return the processes that belong to a run, itself among them."""
+    """Return the process ids of a run, its own among them."""
     found = []
     for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
         try:
@@ -80,7 +85,7 @@ def test_runs_that_are_ended_leave_nothing_and_go_on_where_they_stopped(
     interrupt(by_ctrl_c)
     assert (ended(by_ctrl_c), group_of(by_ctrl_c)) == ((0, ENDED), [])
 
-    by_sigterm = started(lake, runner, '--runner', runner, windows=2)
+    by_sigterm = started(lake, runner, '--runner', runner, windows=2, total=RECORDS)
     by_sigterm.terminate()
     assert (ended(by_sigterm), group_of(by_sigterm)) == ((0, ENDED), [])
 
@@ -88,7 +93,7 @@ def test_runs_that_are_ended_leave_nothing_and_go_on_where_they_stopped(
     lake.run(f'{runner}-bounded', '--start', start, '--stop', stop)
     assert lake.manifests(f'{runner}-bounded').items() <= lake.manifests(runner).items()
     assert lake.objects(f'{runner}-bounded').items() <= lake.objects(runner).items()
-    assert sum(manifest['counts']['records'] for manifest in lake.manifests(f'{runner}-bounded').values()) == 300
+    assert sum(manifest['counts']['records'] for manifest in lake.manifests(f'{runner}-bounded').values()) == RECORDS
 
 
 def test_an_impatient_ctrl_c_ends_a_run_too(lake: Lake) -> None:

@@ -1,4 +1,4 @@
-"""A job whose credentials can be renewed no more while it runs: the call that met it, and what the helper said."""
+"""A job whose credentials cannot be renewed any more while it runs."""
 from __future__ import annotations
 
 import datetime
@@ -12,7 +12,7 @@ from pipeline.local.servers import LocalAws
 from pipeline.main import main
 from pipeline.stores.s3 import _s3_client
 
-#: Of the helper: enough for the start of a run, too few for its end.
+#: How often the helper succeeds: enough for the start of a run, too few for its end.
 RENEWALS = 12
 
 

@@ -1,4 +1,4 @@
-"""What Dataflow would be given: the graph of the job by its own command line and a dry run, without an account."""
+"""The graph that Dataflow would receive, by the command line of the job and a dry run, without an account."""
 from __future__ import annotations
 
 import json
@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from pipeline.local.servers import LocalAws, demo_environment
-from tests.integration.servers import ROOT, TOOLS
+from tests.integration.external_servers import ROOT, TOOLS
 
 PYTHON = TOOLS / 'dataflow/bin/python'
 OPTIONS = ['--runner=DataflowRunner', '--project=my-project', '--region=europe-west1', '--dry_run=True',
@@ -15,7 +15,7 @@ OPTIONS = ['--runner=DataflowRunner', '--project=my-project', '--region=europe-w
 BYTES, VARINT, PAIR = ('beam:coder:bytes:v1', 'beam:coder:varint:v1', 'beam:coder:kv:v1')
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_the_graph_for_dataflow_streams_has_deterministic_keys_and_needs_only_splittable_dofns() -> None:
     if not PYTHON.exists():
         pytest.skip("needs Beam's extra for Google Cloud: ./run.sh test installs it")

@@ -1,4 +1,4 @@
-"""The demo as a person runs it, in an environment that would lead it astray."""
+"""The demo as a user runs it, in an environment with wrong settings of AWS and proxies."""
 from __future__ import annotations
 
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.local import demo
 from pipeline.local.events import Sample, sample_records
+from tests.waiting import TIMEOUT_S
 
 ROOT = pathlib.Path(__file__).parents[2]
 ACCOUNTS = ('records ', 'bytes ', 'events ', 'malformed ', 'objects ')
@@ -21,11 +22,11 @@ HOSTILE = {
     'NO_PROXY': 'example.com', 'PYTHONIOENCODING': 'ascii'}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize('turn', ['the first run', 'a second run in a row'])
 def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> None:
     done = subprocess.run([sys.executable, '-m', 'pipeline.local.demo'], cwd=ROOT, env={**os.environ, **HOSTILE},
-                          text=True, capture_output=True, timeout=230)
+                          text=True, capture_output=True, timeout=TIMEOUT_S)
 
     assert (done.returncode, done.stderr) == (0, '')
     lines = done.stdout.splitlines()
@@ -39,7 +40,7 @@ def test_the_demo_shows_what_was_put_in_under_a_screen_and_a_half(turn: str) -> 
     assert 'rawData  ' in done.stdout and 'year  month  day  hour  android  ios  other  unknown  web' in lines
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_demo_whose_accounts_do_not_hold_fails(
         monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def more_than_is_put(events: int, now_ms: int) -> list[Sample]:
@@ -55,7 +56,7 @@ def test_a_demo_whose_accounts_do_not_hold_fails(
     assert (code, [line.split() for line in different]) == (1, [['events', '23', '22', '22', 'DIFFERENT']])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_demo_that_is_ended_leaves_no_job_behind() -> None:
     command = [sys.executable, '-m', 'pipeline.local.demo']
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as run:

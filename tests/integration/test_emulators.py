@@ -1,21 +1,27 @@
-"""What other tests take the Kinesis servers at their word for, by plain calls: no test may pass on a bug of theirs."""
+"""What other tests assume of the Kinesis servers, checked by plain calls: no test may rely on a bug of a server."""
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import pathlib
 import socket
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.servers import client, kinesalite, kinesis_local
+from tests.integration.external_servers import client, kinesalite, kinesis_local
 from tests.integration.stream import Stream
 
-pytestmark = pytest.mark.timeout(120)
-SERVERS = {'kinesis-local': kinesis_local, 'kinesalite': kinesalite}
+pytestmark = pytest.mark.timeout(300)
+#: A stream takes this long to be created, so that a test sees it meanwhile.
+CREATE_S = 3
+SERVERS: dict[str, Callable[[pathlib.Path], contextlib.AbstractContextManager[str]]] = {
+    'kinesis-local': lambda folder: kinesis_local(folder, CREATE_STREAM_DURATION=f'{CREATE_S}s'),
+    'kinesalite': lambda folder: kinesalite(folder, '--createStreamMs', f'{CREATE_S}000')}
 
 
 @pytest.fixture(scope='module', params=SERVERS)
@@ -130,7 +136,7 @@ def test_answers_carry_a_date(server: tuple[str, Stream]) -> None:
     assert 'date' in answer['ResponseMetadata']['HTTPHeaders']
 
 
-def test_a_stream_in_the_making_and_one_that_is_not_there_say_so(server: tuple[str, Stream]) -> None:
+def test_a_stream_being_created_and_one_that_does_not_exist_are_reported(server: tuple[str, Stream]) -> None:
     _, stream = server
     kinesis = stream.kinesis
     kinesis.create_stream(StreamName='states', ShardCount=1)
@@ -143,7 +149,7 @@ def test_a_stream_in_the_making_and_one_that_is_not_there_say_so(server: tuple[s
 
 
 def _read(stream: Stream, shard: str, **where: Any) -> tuple[list[dict[str, Any]], bool]:
-    """Read a shard to its end, or to the tip; says whether it was the end."""
+    """Read a shard to its end or its tip. Return its records, and whether that was the end."""
     iterator = stream.kinesis.get_shard_iterator(StreamName=stream.name, ShardId=shard, **where)['ShardIterator']
     records: list[dict[str, Any]] = []
     empty = 0

@@ -1,4 +1,4 @@
-"""The job on a real Flink cluster: a process killed, a drain, a submitter ended; the objects are those of one read."""
+"""The job on a real Flink cluster: a killed process, a drain, an ended submitter; the objects are those of one read."""
 from __future__ import annotations
 
 import contextlib
@@ -12,13 +12,13 @@ from pipeline.local.servers import LocalAws
 from pipeline.runners.flink_api import FlinkMaster
 from pipeline.runners.flink_watch import NEVER_READ_S, FlinkWatch
 from pipeline.windows import iso
-from tests.integration.flink import FlinkCluster
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import TASK_MANAGER
 from tests.integration.lake import Lake
 from tests.integration.producer import Producer
+from tests.waiting import TIMEOUT_S
 
-pytestmark = pytest.mark.timeout(900)
-SLOW_S = 300
+pytestmark = pytest.mark.timeout(1200)
 #: Windows of five seconds; a reader for each subtask, so that each is called every second or two.
 OPTIONS = ('--flush_interval_s', '5', '--readers', '2', '--checkpointing_interval', '2000')
 
@@ -40,16 +40,16 @@ def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objec
     with Producer(lake, seed=5):
         submitter = cluster.submit(lake.command('flink', '--start', 'earliest', *OPTIONS, *cluster.options()))
         job = cluster.running_job()
-        cluster.wait(lambda: committed(lake) >= 2 and cluster.checkpoints(job) > 0, SLOW_S)
+        cluster.wait(lambda: committed(lake) >= 2 and cluster.checkpoints(job) > 0, 'two windows and a checkpoint')
         cluster.kill(TASK_MANAGER)
         before = committed(lake)
         cluster.start(TASK_MANAGER)
-        cluster.wait(lambda: committed(lake) >= before + 2, SLOW_S)
-        assert cluster.restored(job) == 1
-        cluster.stop(job, drain=True)  # which Flink does not bring to an end while readers go on
+        cluster.wait(lambda: committed(lake) >= before + 2, 'two windows after the kill')
+        assert cluster.restored(job) >= 1
+        cluster.stop(job, drain=True)  # which Flink does not complete while readers go on
         before = committed(lake)
-        with contextlib.suppress(TimeoutError):
-            cluster.wait(lambda: committed(lake) >= before + 2, 30)
+        with contextlib.suppress(AssertionError):  # windows may be committed during the drain, or not
+            cluster.wait(lambda: committed(lake) >= before + 2, 'two windows during the drain', 30)
     by_flink = committed(lake)
     ended = submitter.end()
     time.sleep(6.1)  # past the window of the last record, and the slack
@@ -60,7 +60,7 @@ def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objec
     stretch = ('--start', iso(min(windows)), '--stop', iso(max(windows) + 5000))
     lake.run('one', *stretch, *OPTIONS[:2])
     bounded = cluster.submit(lake.command('bounded', *stretch, *OPTIONS, *cluster.options()))
-    assert bounded.process.wait(SLOW_S) == 0, bounded.output()
+    assert bounded.process.wait(TIMEOUT_S) == 0, bounded.output()
 
     assert (ended, submitter.left_behind(), bounded.left_behind()) == (0, False, False)
     assert list(cluster.jobs().values()) == ['CANCELED', 'FINISHED']
@@ -73,19 +73,19 @@ def test_a_live_stream_through_a_killed_task_manager_and_a_drain_gives_the_objec
 def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends_by_ctrl_c(
         cluster: FlinkCluster, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     cluster.kill(TASK_MANAGER)
-    cluster.wait(lambda: not cluster.call('/overview')['taskmanagers'])
+    cluster.wait(lambda: not cluster.call('/overview')['taskmanagers'], 'the loss of the TaskManager')
     command = lake.command('idle', '--start', 'latest', *OPTIONS, '--job_name', 'idle', *cluster.options())
     submitter, master = cluster.submit(command), FlinkMaster(cluster.rest)
-    cluster.wait(lambda: (job := master.find('idle')) and master.state(job).all_tasks, SLOW_S)
+    cluster.wait(lambda: (job := master.find('idle')) and master.state(job).all_tasks, 'the job')
     moments = iter([0.0, 0.0, NEVER_READ_S, NEVER_READ_S])
     watch = FlinkWatch(master, 'idle', lambda: next(moments))
 
     watch.look()
     watch.look()
     second = cluster.submit(command)
-    refused = second.process.wait(SLOW_S)
+    refused = second.process.wait(TIMEOUT_S)
     submitter.process.send_signal(signal.SIGINT)
-    ended = submitter.process.wait(SLOW_S)
+    ended = submitter.process.wait(TIMEOUT_S)
     cluster.start(TASK_MANAGER)
 
     assert [message.split(':')[0] for message in caplog.messages] == ['no reader was called in 50 s']
@@ -95,5 +95,5 @@ def test_a_job_without_a_task_manager_is_warned_of_refuses_a_second_one_and_ends
 
 
 def committed(lake: Lake) -> int:
-    """Return how many windows with records are committed."""
+    """Return the number of committed windows with records."""
     return sum(manifest['counts']['records'] > 0 for manifest in lake.manifests('flink').values())

@@ -30,7 +30,7 @@ def test_keys_and_lines_are_those_of_the_golden_file(lines: dict[str, list[Any]]
 
 
 def test_the_golden_file_holds_what_the_tables_of_malformed_data_say() -> None:
-    """The file was printed by the job: this is what it was read against."""
+    """The file was printed by the job, so check it against the tables."""
     golden = json.loads((DATA / 'golden.json').read_text(encoding='utf-8'))
     rows = [json.loads(line) for line in (DATA / 'malformed.ndjson').read_text(encoding='utf-8').split('\n')[:-1]]
     events = collections.Counter(line for path, found in golden.items() if path.startswith('events/') for line in found)

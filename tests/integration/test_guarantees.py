@@ -1,9 +1,11 @@
-"""Each guarantee broken on purpose: the comparison of two runs, on which the other tests rely, must notice.
+"""Break each guarantee on purpose: the comparison of two runs, on which the other tests rely, must notice.
 
-A case runs the job three times: whole, by another way that must give the same, and by that way with the break in it.
+A case runs the job three times: whole, in another way that must write the same, and in that way with the guarantee
+broken.
 """
 from __future__ import annotations
 
+import collections
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +19,13 @@ from pipeline.kinesis import assign, calls, read, reader
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
 from pipeline.options import options
-from pipeline.windows import iso
+from pipeline.windows import align_down, iso
 from pipeline.write import layout
 from pipeline.write import objects as write
 from tests.integration.jobs import FLUSH_MS
 from tests.integration.lake import Lake, windows_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 PROCESS = write._Write.process
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -39,16 +41,16 @@ def lake() -> Iterator[Lake]:
 
 
 def run(lake: Lake, prefix: str, *options: str) -> int:
-    """Run the job in this process, where it can be broken."""
+    """Run the job in this process, so that it can be broken."""
     return main(lake.command(prefix, *options)[3:])
 
 
 def nothing(patch: pytest.MonkeyPatch) -> None:
-    """Leave the world as it is."""
+    """Change nothing."""
 
 
 def disordered_arrivals(patch: pytest.MonkeyPatch) -> None:
-    """Let every third record carry an arrival a second and a half before the ones around it."""
+    """Let every third record arrive a second and a half before its neighbours."""
     records = calls.BotoKinesis.records
 
     def disordered(self: calls.BotoKinesis, stream: str, shard: str, iterator: str) -> Any:
@@ -67,7 +69,7 @@ def empty_panes(patch: pytest.MonkeyPatch) -> None:
 
 
 def accounts_lost(patch: pytest.MonkeyPatch) -> None:
-    """Lose the accounts of the first reader, as a runner does that closes windows early."""
+    """Lose the reports of the first reader, as a runner does if it closes windows early."""
     outputs = read._ReadShards._outputs
 
     def silent(self: Any, step: reader.Step, number: int, readers: int) -> Iterator[Any]:
@@ -86,7 +88,7 @@ def name_by_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_empty_panes(patch: pytest.MonkeyPatch) -> None:
-    """Write whatever a pane holds, in the same world."""
+    """Write an object for every pane, also an empty one."""
     def careless(self: Any, element: Any) -> Iterator[bytes]:
         yield from PROCESS(self, element)
         self._stores['events'].put(element[0].decode(), write.gzip_bytes(b''))
@@ -94,17 +96,17 @@ def write_empty_panes(patch: pytest.MonkeyPatch) -> None:
 
 
 def start_unaligned(patch: pytest.MonkeyPatch) -> None:
-    """Begin in the middle of a window."""
+    """Start in the middle of a window."""
     patch.setattr(options, '_aligned', lambda moment, step_ms: moment)
 
 
 def commit_without_all_accounts(patch: pytest.MonkeyPatch) -> None:
-    """Commit whatever is there when a window closes."""
+    """Commit a window when it closes, complete or not."""
     patch.setattr(commit, 'imbalance', lambda ledger, backup: None)
 
 
 def stamp_by_plain_arrival(patch: pytest.MonkeyPatch) -> None:
-    """Take a record's own arrival, not the running maximum."""
+    """Use a record's own arrival, not the running maximum."""
     patch.setattr(assign, 'max', lambda reached_ms, arrival_ms: arrival_ms, raising=False)
 
 
@@ -119,7 +121,7 @@ def stamp_by_plain_arrival(patch: pytest.MonkeyPatch) -> None:
 def test_a_broken_guarantee_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPatch, world: Patch, broken: Patch,
                                        way: list[str], code: int, noticed: str) -> None:
     first, stop = windows_of(lake.manifests('one'))
-    since = busy_windows(lake)[2]
+    since = window_of_two_arrivals(lake)
     way = [iso(last_arrival(lake, since)) if word == 'middle' else word for word in way or ['--start', first]]
     name, lossy = broken.__name__, world is accounts_lost
     world(monkeypatch)
@@ -152,19 +154,28 @@ def test_a_window_that_a_rerun_cuts_short_is_not_declared_complete_any_more(
     assert difference(lake, 'again', 'one', 0) == ''
 
 
-def busy_windows(lake: Lake) -> list[int]:
-    """Return the windows that hold records, in epoch ms."""
-    return sorted(manifest['window_ms'] for manifest in lake.manifests('one').values() if manifest['counts']['records'])
+def arrivals(lake: Lake) -> dict[int, set[int]]:
+    """Return the times, in epoch ms, at which the records of each window arrived, by the start of the window."""
+    found = collections.defaultdict(set)
+    for line in lake.lines('one', 'backup/'):
+        arrival_ms = int(line['approximateArrivalTimestamp'])
+        found[align_down(arrival_ms, FLUSH_MS)].add(arrival_ms)
+    return dict(found)
+
+
+def window_of_two_arrivals(lake: Lake) -> int:
+    """Return a window that has others before and after it and whose records arrived at more than one time."""
+    found = arrivals(lake)
+    return next(window for window in sorted(found)[2:-1] if len(found[window]) > 1)
 
 
 def last_arrival(lake: Lake, window_ms: int) -> int:
     """Return the time, in epoch ms, at which the last record of a window arrived."""
-    arrivals = [line['approximateArrivalTimestamp'] for line in lake.lines('one', 'backup/')]
-    return int(max(arrival for arrival in arrivals if arrival < window_ms + FLUSH_MS))
+    return max(arrivals(lake)[window_ms])
 
 
 def difference(lake: Lake, prefix: str, whole: str, since_ms: int) -> str:
-    """Say in which object two prefixes differ first, of the windows from a time on; '' where they do not."""
+    """Return the first object that differs between two prefixes from a time on, '' if there is none."""
     if not lake.manifests(prefix):
         return 'manifests/: none is there'
     ours, theirs = (_since(lake, name, since_ms) for name in (prefix, whole))

@@ -1,7 +1,7 @@
-"""Processes killed in the middle, on every runner, while the stream is written, split and merged: the same objects.
+"""Kill processes on every runner while the stream is written, split and merged: the objects stay the same.
 
-All runners read one live stream, each to a prefix of its own; it is written until the last of their kills is over.
-36 kills; MMP_KILLS=200 for more, MMP_SEED for others.
+All runners read one live stream, each into its own prefix. The stream is written until the last kill is over.
+36 kills; set MMP_KILLS=200 for more, MMP_SEED for others.
 """
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.integration.flink import FlinkCluster
+from tests.integration.external_servers import kinesalite, seaweedfs, server
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import JOB_MANAGER, POOL, TASK_MANAGER
 from tests.integration.history import History, newest
 from tests.integration.lake import needs_prism
-from tests.integration.servers import kinesalite, seaweedfs, server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 SEED = int(os.environ.get('MMP_SEED', '1'))
 SCALE = -(-int(os.environ.get('MMP_KILLS', '36')) // 36)  # rounded up
-DOCUMENTS, LIVE_S, PATIENCE_S = 100_000, 240 * SCALE, 600
-#: A local process is started anew in seconds, a cluster takes half a minute: so their kills last as long.
+DOCUMENTS, LIVE_S, TIMEOUT_S = 100_000, 240 * SCALE, 600
+#: A local process restarts in seconds, a cluster in half a minute: with these pauses, their kills last as long.
 PAUSE_S, FLINK_PAUSE_S = 40.0, 3.0
 #: Some processes die before they have written anything.
 EARLY, EARLY_S = 0.25, 8.0
-#: Cancelled, a job of Flink takes its state with it: what a checkpoint saved is there after the death of a JobManager.
+#: A cancelled job of Flink deletes its checkpoints; those of a killed JobManager stay.
 CHECKPOINTS = ('--checkpointing_interval', '3000')
 
 
 @dataclasses.dataclass
 class Kill:
-    """Who was killed, and how long it took until something was written again."""
+    """What was killed, and how long it took until something was written again."""
 
     runner: str
     victim: str
@@ -47,7 +48,7 @@ class Kill:
 
 
 class Killer:
-    """Kills processes of one runner's jobs at moments by a seed; `kills` says what it did."""
+    """Kill processes of one runner's jobs at random moments; `kills` are those so far."""
 
     def __init__(self, history: History, folder: pathlib.Path, prefix: str, pause_s: float) -> None:
         self.history, self.prefix, self.folder = history, prefix, folder / prefix
@@ -59,20 +60,20 @@ class Killer:
         self._killed_at = 0.0
 
     def jobs(self, *options: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-        """Start a job in a session of its own, which ends with the block."""
+        """Run a job in its own session until the block ends."""
         return server(self.history.command(self.prefix, *options), self.log, {})
 
     def wait_for_moment(self, alive: Callable[[], bool]) -> None:
-        """Wait until there was progress, or, now and then, only for some seconds."""
+        """Wait until there was progress, or sometimes only for some seconds."""
         if self._rng.random() < EARLY:
             time.sleep(self._rng.uniform(0, EARLY_S))
         else:
             self.wait_for_progress(alive)
 
     def wait_for_progress(self, alive: Callable[[], bool]) -> None:
-        """Wait until the prefix changes, then a while by the seed; at once where the job has ended."""
+        """Wait until the prefix changes or the job has ended, then for a random time."""
         before = newest(self.history, self.prefix)
-        self.wait(lambda: newest(self.history, self.prefix) != before or not alive())
+        self.wait(lambda: newest(self.history, self.prefix) != before or not alive(), 'progress')
         if self._killed_at:
             self.kills[-1].recovered_s, self._killed_at = time.monotonic() - self._killed_at, 0.0
         time.sleep(self._rng.uniform(0, self._pause_s))
@@ -82,16 +83,16 @@ class Killer:
         self.kills.append(Kill(self.prefix, victim))
         self._killed_at = time.monotonic()
 
-    def wait(self, condition: Callable[[], object]) -> None:
-        """Wait until a condition holds; fails after some minutes with the end of the job's output."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < deadline, (self.prefix, self.log.read_text(errors='replace')[-3000:])
-            time.sleep(0.2)
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until a condition holds. Fail after some minutes with the end of the job's output."""
+        try:
+            wait_until(condition, f'{what} under {self.prefix}', TIMEOUT_S, 0.2)
+        except AssertionError as error:
+            raise AssertionError(f'{error}: {self.log.read_text(errors="replace")[-3000:]}') from None
 
 
 def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> list[Kill]:
-    """Kill a continuous run's process, or the Prism that it started, then go on by the same command line."""
+    """Kill the process of a continuous run, or its Prism, then run the same command line again."""
     for victim in victims:
         with killer.jobs(*options) as job:
             wait = killer.wait_for_progress if victim == 'prism' else killer.wait_for_moment
@@ -99,38 +100,38 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
             assert job.poll() is None, killer.log.read_text(errors='replace')[-3000:]
             os.kill(_prism_of(job.pid) if victim == 'prism' else job.pid, signal.SIGKILL)
             killer.note(victim)
-            code = job.wait(PATIENCE_S)
+            code = job.wait(TIMEOUT_S)
             assert code == (1 if victim == 'prism' else -signal.SIGKILL)
             if victim == 'prism':
                 assert 'pipeline: error: the runner does not answer any more;' in _last_line(killer.log)
     killer.over.set()
     with killer.jobs(*options) as job:
         killer.wait_for_progress(lambda: True)
-        killer.wait(lambda: killer.history.complete(killer.prefix))
+        killer.wait(lambda: killer.history.complete(killer.prefix), 'all windows')
         job.send_signal(signal.SIGTERM)
-        assert job.wait(PATIENCE_S) == 0
+        assert job.wait(TIMEOUT_S) == 0
     return killer.kills
 
 
 def kill_bounded(killer: Killer, count: int) -> list[Kill]:
-    """Kill a bounded run of the whole history that often, then let it end; one that was quicker begins anew."""
+    """Kill a bounded run of the whole history `count` times, then let it end; one that ends before starts again."""
     start: tuple[str, ...] = ()
     while True:
         with killer.jobs('--stop', killer.history.end, *start) as job:
             killer.wait_for_moment(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if len(killer.kills) == count:
-                assert job.wait(PATIENCE_S) == 0
+                assert job.wait(TIMEOUT_S) == 0
                 return killer.kills
             if job.poll() is None:
                 job.kill()
                 killer.note('process')
-            code = job.wait(PATIENCE_S)
+            code = job.wait(TIMEOUT_S)
             assert code in (0, -signal.SIGKILL)
             start = () if code else ('--start', 'earliest')
 
 
 def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
-    """Kill parts of a cluster while one job runs on it; a job that died with its JobManager is submitted again."""
+    """Kill parts of a cluster while a job runs on it; submit the job again after its JobManager was killed."""
     command = [*killer.history.command(killer.prefix), *CHECKPOINTS]
     with FlinkCluster(killer.folder) as cluster:
         submitted = cluster.submit([*command, *cluster.options()])
@@ -144,7 +145,7 @@ def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
             part, _, how = victim.partition(' ')
             job = cluster.running_job() if part == JOB_MANAGER else ''
             if how:
-                killer.wait(lambda job=job: _checkpoints(killer.folder, job))  # type: ignore[misc]
+                killer.wait(lambda job=job: _checkpoints(killer.folder, job), 'a checkpoint')
             cluster.kill(part)
             killer.note(victim)
             cluster.start(part)
@@ -156,7 +157,7 @@ def kill_flink(killer: Killer, victims: Sequence[str]) -> list[Kill]:
                 killer.log = submitted.log
         killer.over.set()
         killer.wait_for_progress(lambda: True)
-        killer.wait(lambda: killer.history.complete(killer.prefix))
+        killer.wait(lambda: killer.history.complete(killer.prefix), 'all windows')
         cluster.cancel(cluster.running_job())
     return killer.kills
 
@@ -189,23 +190,23 @@ class Campaign:
             'whole': pool.submit(self._after, kill_bounded, later[1], 0)}
 
     def kills(self, prefix: str) -> list[Kill]:
-        """Wait for a run. Return its kills."""
+        """Wait for the end of a run. Return its kills."""
         return self._runs[prefix].result()
 
     def difference(self, prefix: str) -> str | None:
-        """Say how the objects of a run differ from those of the undisturbed one."""
+        """Return how the objects of a run differ from those of the undisturbed run, or None."""
         self.kills('whole')
         return self.history.difference(prefix, 'whole')
 
     def documents(self) -> int:
-        """Return how many documents were put."""
+        """Return the number of documents that were put."""
         return self._written.result()
 
     def _to_the_end(self, run: Callable[..., list[Kill]], killer: Killer, *args: object) -> list[Kill]:
         try:
             return run(killer, *args)
         finally:
-            killer.over.set()  # nobody waits for one that failed
+            killer.over.set()  # the producer must not wait for a run that failed
 
     def _after(self, run: Callable[[Killer, int], list[Kill]], killer: Killer, count: int) -> list[Kill]:
         self._written.result()

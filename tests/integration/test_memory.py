@@ -1,4 +1,4 @@
-"""What a job holds in memory is bounded by the bytes in flight, not by how much it reads: with records of 1 MiB."""
+"""The memory of a job is bounded by the bytes in flight, not by how much it reads: with records of 1 MiB."""
 from __future__ import annotations
 
 import json
@@ -11,15 +11,15 @@ import pytest
 
 from pipeline.run.execute import SLICE_BYTES
 from pipeline.windows import align_down, iso
+from tests.integration.destinations import Folder
 from tests.integration.jobs import FLUSH_MS, Jobs, finish
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
 from tests.integration.stub import Stub, StubRecord, serve
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 MIB = 1 << 20
 SHARDS, RECORDS = 2, 9  # a page of nearly 10 MiB a shard and window
-#: Hexadecimal digits of noise: chunks cross the shuffle compressed, and this is halved by that at best.
+#: Hexadecimal digits of noise: chunks are compressed for the shuffle, which halves this at best.
 EVENT = json.dumps({'blob': random.Random(1).randbytes(MIB // 2 - 6).hex()}).encode()
 WINDOW_BYTES = SHARDS * RECORDS * MIB
 
@@ -38,7 +38,7 @@ def test_reading_three_times_as_much_takes_no_more_memory(tmp_path: pathlib.Path
 
 
 def _peak_mib(folder: pathlib.Path, runner: str, windows: int) -> dict[str, int]:
-    """Read so many windows of 18 MiB. Return the peak of resident memory of the job's processes, by name."""
+    """Read windows of 18 MiB. Return the peak of resident memory of the job's processes in MiB, by name."""
     start_ms = align_down(time.time_ns() // 1_000_000 - 3_600_000, FLUSH_MS)
 
     def page(shard: int, place: int) -> list[StubRecord]:
@@ -59,7 +59,7 @@ def _peak_mib(folder: pathlib.Path, runner: str, windows: int) -> dict[str, int]
 
 
 def _peaks(job: subprocess.Popen[str]) -> dict[str, int]:
-    """Ask Linux for the highest resident memory so far, in MiB, of the processes of the job's session."""
+    """Return the highest resident memory so far, in MiB, of the processes in the job's session, by name."""
     found = {}
     for folder in pathlib.Path('/proc').glob('[0-9]*'):
         try:

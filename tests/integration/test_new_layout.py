@@ -1,4 +1,4 @@
-"""Going on with another layout, by the real command line."""
+"""Resume with another layout, by the real command line."""
 from __future__ import annotations
 
 import re
@@ -12,7 +12,7 @@ from tests.integration.lake import Lake
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_up_to_the_hour_the_former_layout_goes_on() -> None:
+def test_the_former_layout_is_used_until_the_next_full_hour() -> None:
     with LocalAws() as aws:
         lake = Lake(aws, 'events', 2)
         lake.fill(60, 2, 1, seed=3)

@@ -1,4 +1,4 @@
-"""Streams and records that nobody hopes for."""
+"""Unusual streams and records."""
 from __future__ import annotations
 
 import base64
@@ -7,19 +7,18 @@ import pathlib
 import random
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from pipeline.local.servers import put_records
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs, finish, windows_of
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
+from tests.integration.jobs import FLUSH_MS, Jobs, finish, wait_for_job, windows_of
 from tests.integration.lake import needs_prism
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
 from tests.integration.stream import Stream
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 MIB = 1 << 20
 
 
@@ -31,7 +30,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope='module')
 def stream(endpoint: str) -> Stream:
-    """A stream of two shards that has got nothing yet."""
+    """A stream of two shards without records."""
     return Stream(client('kinesis', endpoint), 'odd', 2)
 
 
@@ -88,7 +87,7 @@ def test_a_stream_that_is_deleted_under_the_job_ends_it_with_one_line(
     jobs = Jobs(endpoint, [stream.name], Folder(tmp_path))
     stream.put()
     job = jobs.start('job', '--start', 'earliest', '--runner', runner)
-    _wait_for_objects(jobs, job)
+    wait_for_job(job, lambda: jobs.objects('job'), 'an object')
 
     stream.kinesis.delete_stream(StreamName=stream.name)
     output = finish(job, code=1)
@@ -145,11 +144,3 @@ def test_shards_that_closed_without_a_record_hold_nothing_up(tmp_path: pathlib.P
     assert len({put.shard for put in stream.puts}) == 3
     assert jobs.backup('job') == stream.backup()
     windows_of(jobs.manifests('job'))  # without a gap
-
-
-def _wait_for_objects(jobs: Jobs, job: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not jobs.objects('job'):
-        assert job.poll() is None, job.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

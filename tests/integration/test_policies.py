@@ -1,4 +1,4 @@
-"""Buckets with a policy, on an S3 that enforces it: one that demands encryption, one from which nothing is deleted."""
+"""Buckets with a policy that S3 enforces: one that requires encryption, one that denies deletion."""
 from __future__ import annotations
 
 import json
@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
-from tests.integration.servers import client, seaweedfs
+from tests.integration.external_servers import client, seaweedfs
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 PUT = {'Action': 's3:PutObject', 'Condition': {'StringNotEquals': {'s3:x-amz-server-side-encryption': 'AES256'}}}
 DELETE = {'Action': 's3:DeleteObject'}
 
@@ -24,7 +24,7 @@ class Site(NamedTuple):
     options: tuple[str, ...]
 
     def bucket(self, name: str, *denied: dict[str, Any]) -> None:
-        """Make a bucket that denies something to everybody."""
+        """Create a bucket that denies these actions to everybody."""
         self.s3.create_bucket(Bucket=name)
         deny = {'Effect': 'Deny', 'Principal': '*', 'Resource': f'arn:aws:s3:::{name}/*'}
         statements = [{**deny, **what} for what in denied]
@@ -35,7 +35,7 @@ class Site(NamedTuple):
         return main([*self.options, '--output', f's3://{name}/x', '--start', 'earliest', '--stop', 'now', *options])
 
     def keys(self, name: str) -> list[str]:
-        """List the keys of a bucket."""
+        """Return the keys of a bucket."""
         return [item['Key'] for item in self.s3.list_objects_v2(Bucket=name).get('Contents', ())]
 
 

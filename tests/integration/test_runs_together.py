@@ -1,4 +1,4 @@
-"""Runs that follow or meet each other on one prefix: other runners, windows closed early, two jobs, old state."""
+"""Several runs on one prefix: other runners, windows closed early, two jobs at once, old state."""
 from __future__ import annotations
 
 import json
@@ -10,17 +10,18 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import demo_environment
-from tests.integration.flink import FlinkCluster
+from tests.integration.external_servers import ROOT
+from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.lake import Lake, lake_read_once, needs_prism, windows_of
-from tests.integration.servers import ROOT
+from tests.waiting import TIMEOUT_S
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 RECORDS, DOCUMENTS, WINDOWS = 1200, 10, 12
 
 
 @pytest.fixture(scope='module')
 def lake() -> Iterator[Lake]:
-    """A stream of 12,000 documents over 4 shards and 12 windows, read once in one bounded run, under `one`."""
+    """A stream of 12,000 documents over 4 shards and 12 windows, read once by one bounded run into `one`."""
     with lake_read_once(RECORDS, DOCUMENTS, WINDOWS, seed=5) as lake:
         yield lake
 
@@ -31,7 +32,7 @@ def windows(lake: Lake) -> list[str]:
 
 
 def committed(lake: Lake, prefix: str) -> int:
-    """Count the windows that are committed under a prefix."""
+    """Return the number of committed windows under a prefix."""
     return sum(key.startswith('manifests/') for key in lake.output.tags(prefix))
 
 
@@ -43,7 +44,7 @@ def assert_same(lake: Lake, prefix: str) -> None:
 
 @pytest.fixture(scope='module')
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
-    """A Flink cluster, which is started once."""
+    """A Flink cluster for all tests of this file."""
     with FlinkCluster(tmp_path_factory.mktemp('flink')) as cluster:
         yield cluster
 
@@ -56,7 +57,7 @@ def test_every_runner_goes_on_from_where_another_stopped(lake: Lake, cluster: Fl
     lake.run('relay', '--start', start, '--stop', starts[3])
     lake.run('relay', '--start', 'resume', '--stop', starts[6], '--runner', 'PrismRunner')
     submitted = cluster.submit(lake.command('relay', '--start', 'resume', '--stop', starts[9], *cluster.options()))
-    assert submitted.process.wait(300) == 0, submitted.output()[-3000:]
+    assert submitted.process.wait(TIMEOUT_S) == 0, submitted.output()[-3000:]
     lake.run('relay', '--start', 'resume', '--stop', stop)
 
     assert_same(lake, 'relay')
@@ -67,19 +68,18 @@ def test_a_savepoint_older_than_the_newest_manifest_writes_the_same_again(lake: 
     command = lake.command('old', '--checkpointing_interval', '3000', *cluster.options())
     cluster.submit([*command, '--start', start])
     job = cluster.running_job()
-    cluster.wait(lambda: committed(lake, 'old') >= committed(lake, 'one'), 300)
-    savepoint = cluster.stop(job)
-    cluster.wait(savepoint, 300)
+    cluster.wait(lambda: committed(lake, 'old') >= committed(lake, 'one'), 'all windows')
+    savepoint = cluster.wait(cluster.stop(job), 'a savepoint')
     lake.fill(60, DOCUMENTS, 3, seed=6)
     time.sleep(1.1)  # past the window of the last put
     lake.run('old', '--start', 'resume', '--stop', 'now')
     before = lake.manifests('old')
 
-    cluster.submit([*command, '--savepoint_path', str(savepoint())])
+    cluster.submit([*command, '--savepoint_path', str(savepoint)])
     job = cluster.running_job()
-    cluster.wait(lambda: committed(lake, 'old') > len(before), 300)
+    cluster.wait(lambda: committed(lake, 'old') > len(before), 'another window')
 
-    assert cluster.restored(job) == 1
+    assert cluster.restored(job) >= 1
     cluster.cancel(job)
     _, stop = windows_of(before)
     lake.run('fresh', '--start', start, '--stop', stop)
@@ -94,7 +94,7 @@ def test_a_runner_that_closes_windows_early_commits_none_of_them_and_a_resume_ma
     command = lake.command('early', '--start', start, '--stop', stop, '--runner', 'PrismRunner')
     command[1:3] = ['-m', 'tests.integration.prism_readers', '3']
 
-    run = subprocess.run(command, cwd=ROOT, env=demo_environment(), text=True, capture_output=True, timeout=240)
+    run = subprocess.run(command, cwd=ROOT, env=demo_environment(), text=True, capture_output=True, timeout=TIMEOUT_S)
 
     counters = dict(line.split() for line in run.stdout.splitlines())
     warned = re.findall(r'window (\S+) is not complete: ', run.stderr)
@@ -114,7 +114,7 @@ def test_two_jobs_at_once_on_one_prefix_write_the_same(lake: Lake) -> None:
     start, stop = windows_of(lake.manifests('one'))
 
     jobs = [lake.start('twice', '--start', start, '--stop', stop) for _ in range(2)]
-    shown = [job.communicate(timeout=240) for job in jobs]
+    shown = [job.communicate(timeout=TIMEOUT_S) for job in jobs]
 
     assert [job.returncode for job in jobs] == [0, 0], shown
     assert 'differ from those committed before' not in str(shown)
@@ -141,10 +141,10 @@ def test_a_resume_that_was_moved_back_by_hand_goes_on_after_what_is_committed(la
     assert_same(lake, 'back')
 
 
-def test_a_resume_of_another_prefix_is_refused_where_the_stream_is_another(lake: Lake) -> None:
-    anchor = json.loads(lake.get('one', 'resume.json'))
-    anchor['settings']['placement']['streams'][lake.stream]['created_ms'] -= 1000
-    lake.aws.s3.put_object(Bucket=lake.stream, Key='other/resume.json', Body=json.dumps(anchor).encode())
+def test_a_resume_point_of_another_stream_is_refused(lake: Lake) -> None:
+    resume_point = json.loads(lake.get('one', 'resume.json'))
+    resume_point['settings']['placement']['streams'][lake.stream]['created_ms'] -= 1000
+    lake.aws.s3.put_object(Bucket=lake.stream, Key='other/resume.json', Body=json.dumps(resume_point).encode())
 
     refusal = lake.run('other', '--start', 'resume', '--stop', 'now', code=2)
 

@@ -1,6 +1,6 @@
-"""S3 that fails while the job writes: the same objects once it is back, one clear line where it stays away.
+"""S3 fails while the job writes: the same objects if it recovers, one clear line if it does not.
 
-A seeded third of the matrix; all of it with MMP_ALL=1. The clock that the job backs off by is the test's.
+A seeded third of the matrix; MMP_ALL=1 runs all of it. The job backs off by a clock of the test.
 """
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pipeline import aws
 from pipeline.local.servers import LocalAws
 from pipeline.main import main
 from pipeline.stores import s3
+from tests.integration.external_servers import client, proxy, seaweedfs
 from tests.integration.lake import Lake, windows_of
-from tests.integration.servers import client, proxy, seaweedfs
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 ADDON = pathlib.Path(__file__).with_name('spoil_s3.py')
 SEED = 7
 FAULTS = ('slow-down', 'error-500', 'reset-before', 'reset-after', 'time-out')
 TARGETS = {
     'events': 'PUT .*/events/', 'errors': 'PUT .*/errors/', 'backup': 'PUT .*/backup/', 'manifest': 'PUT .*/manifests/',
     'layout': 'GET .*[?&]prefix=.*manifests/', 'resume': '(GET|PUT) .*/resume.json|GET .*/manifests/'}
-TIMES = {'once': 1, 'five times': 5, 'for a minute': -1, 'for ever': -1}
+TIMES = {'once': 1, 'five times': 5, 'for a minute': -1, 'forever': -1}
 CODES = {'slow-down': 'SlowDown', 'error-500': 'InternalError', 'reset-before': 'ConnectionClosedError',
          'reset-after': 'ConnectionClosedError', 'time-out': 'ReadTimeoutError'}
 MINUTE_S = 60.0
@@ -41,7 +41,7 @@ CHOSEN = CELLS if os.environ.get('MMP_ALL') else sorted(random.Random(SEED).samp
 
 
 class Clock:
-    """Time that passes only while someone sleeps; `at` is called once when it is reached."""
+    """A clock that moves only while someone sleeps. `at` sets a call to make at a time."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -61,7 +61,7 @@ class Clock:
 
 
 class Site(NamedTuple):
-    """A stream, an S3 behind a proxy, and what one undisturbed run wrote under `whole`, half of it under `half`."""
+    """A stream, an S3 behind a proxy, and what one undisturbed run wrote: to `whole`, and half of it to `half`."""
 
     lake: Lake
     s3: Any
@@ -71,7 +71,7 @@ class Site(NamedTuple):
     stop: str
 
     def spoil(self, fault: str = '', pattern: str = '', times: int = 0) -> None:
-        """Say what the proxy is to spoil from now on; nothing without arguments."""
+        """Set what the proxy spoils from now on: nothing without arguments."""
         new = {'cell': f'{time.monotonic_ns()}', 'pattern': pattern, 'fault': fault, 'times': times}
         partial = self.control.with_suffix('.part')
         partial.write_text(json.dumps(new))
@@ -84,7 +84,7 @@ class Site(NamedTuple):
                      self.endpoint, '--stop', self.stop, *options])
 
     def tags(self, prefix: str) -> dict[str, str]:
-        """Return the ETag of every object under a prefix, asked of S3 itself."""
+        """Return the ETag of every object under a prefix, read from S3 without the proxy."""
         pages = self.s3.get_paginator('list_objects_v2').paginate(Bucket='lake', Prefix=f'{prefix}/')
         return {item['Key'].removeprefix(f'{prefix}/'): item['ETag'] for page in pages
                 for item in page.get('Contents', ())}
@@ -99,7 +99,7 @@ class Site(NamedTuple):
         return json.loads(self.s3.get_object(Bucket='lake', Key=f'{prefix}/{key}')['Body'].read())
 
     def written(self, prefix: str) -> dict[str, str]:
-        """Return what must be equal: ETags of objects, manifests without positions."""
+        """Return what must be equal: ETags of objects, and manifests without positions."""
         return {key: json.dumps({**self.json(prefix, key), 'positions': None}) if key.startswith('manifests/') else tag
                 for key, tag in self.tags(prefix).items() if key != 'resume.json'}
 
@@ -160,7 +160,7 @@ def test_s3_that_fails_changes_no_byte(site: Site, clock: Clock, impatient: None
     hits = site.hits()
     errors = [line for line in capsys.readouterr().err.splitlines() if not re.search(' (INFO|WARNING) ', line)]
     site.spoil()
-    if times == 'for ever':
+    if times == 'forever':
         assert code == (2 if target in ('layout', 'resume') else 1)  # 2: nothing was written yet
         assert len(errors) == 1
         assert re.fullmatch(f'pipeline: error: S3 (PutObject|GetObject|ListObjectsV2) on s3://lake/{prefix}/.* '

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.local.servers import Put, put_records
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
 from tests.integration.jobs import Jobs, decoded, windows_of
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 NAMES = ('phones', 'tablets', 'others')
 STREAMS = ('ios=phones', 'android=arn:aws:kinesis:us-east-1:000000000000:stream/tablets', 'others')
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope='module')
 def read(folder: pathlib.Path) -> Iterator[tuple[Jobs, dict[str, list[Put]]]]:
-    """Three streams written to in turns, read once under `one`; each third event names a platform of its own."""
+    """Three streams that were written in turns, read once into `one`; each third event has its own platform."""
     with kinesis_local(folder) as endpoint:
         kinesis = client('kinesis', endpoint)
         for shards, name in enumerate(NAMES, start=1):

@@ -1,21 +1,21 @@
-"""Where a job begins and how it goes on, on a Kinesis server that others wrote."""
+"""Where a job starts and where it resumes, on a Kinesis server written by others."""
 from __future__ import annotations
 
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pipeline.windows import align_down, iso
-from tests.integration.jobs import FLUSH_MS, Jobs, end, kill
-from tests.integration.outputs import Folder
-from tests.integration.servers import client, kinesis_local
+from tests.integration.destinations import Folder
+from tests.integration.external_servers import client, kinesis_local
+from tests.integration.jobs import FLUSH_MS, Jobs, end, kill, wait_for_job
 from tests.integration.stream import Stream
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope='module')
@@ -75,7 +75,7 @@ def test_latest_leaves_what_was_there_and_is_not_moved_by_a_crash_before_the_fir
     time.sleep(1.1)
 
     killed = jobs.start('job', '--start', 'latest')
-    _wait_for(lambda: (tmp_path / 'job/resume.json').exists())
+    wait_for_job(killed, (tmp_path / 'job/resume.json').exists, 'resume.json')
     kill(killed)
     stream.put_for(2)
     jobs.run('job', '--start', 'resume', '--stop', 'now')
@@ -91,13 +91,13 @@ def test_a_service_that_begins_at_the_tip_goes_on_where_it_was_killed_and_says_s
     old = set(stream.backup())
     time.sleep(1.1)
     service = jobs.start('job', '--start', 'latest')
-    _wait_for(lambda: (tmp_path / 'job/resume.json').exists())
+    wait_for_job(service, (tmp_path / 'job/resume.json').exists, 'resume.json')
     kill(service)
     stream.put_for(2)
 
     service = jobs.start('job', '--start', 'latest')
     try:
-        _wait_for(lambda: len(jobs.backup('job')) >= len(stream.puts) - len(old))
+        wait_for_job(service, lambda: len(jobs.backup('job')) >= len(stream.puts) - len(old), 'all new records')
     finally:
         printed = end(service)
 
@@ -191,10 +191,3 @@ def arrivals_of(stream: Stream) -> dict[tuple[str, str], int]:
                           for record in page['Records']})
             iterator = page.get('NextShardIterator') if page['Records'] else None
     return found
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

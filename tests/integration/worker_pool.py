@@ -1,4 +1,4 @@
-"""Beam's worker pool on the loopback interface; `worker_pool_main` itself listens on every one.
+"""Beam's worker pool on the loopback interface; `worker_pool_main` itself listens on all interfaces.
 
 `python worker_pool.py PORT`: SDK workers are children of this process and die with its process group.
 """

@@ -1,4 +1,4 @@
-"""What the Kinesis Producer Library does to records: many of them in one (its aggregation-format.md)."""
+"""Aggregate records as the Kinesis Producer Library does (see its aggregation-format.md)."""
 from __future__ import annotations
 
 import hashlib
@@ -9,7 +9,7 @@ MAGIC = b'\xf3\x89\x9a\xc2'
 
 
 class User(NamedTuple):
-    """A record that a producer put; `hash_key` says where, if given, instead of the partition key's MD5."""
+    """A record of a producer. `hash_key`, if any, selects the shard instead of the MD5 of the partition key."""
 
     partition_key: str
     data: bytes
@@ -17,17 +17,17 @@ class User(NamedTuple):
 
 
 def aggregate(users: Sequence[User]) -> bytes:
-    """Make one Kinesis record of them."""
+    """Return one Kinesis record that holds all of them."""
     return sealed(message(users))
 
 
 def sealed(body: bytes) -> bytes:
-    """Put the magic before a message, and its MD5 behind it."""
+    """Return a message between the magic and its MD5."""
     return MAGIC + body + hashlib.md5(body).digest()
 
 
 def message(users: Sequence[User]) -> bytes:
-    """Encode the AggregatedRecord: each key once, in a table."""
+    """Encode the AggregatedRecord, with each key once in a table."""
     keys = list(dict.fromkeys(user.partition_key for user in users))
     hashes = list(dict.fromkeys(user.hash_key for user in users if user.hash_key is not None))
     table = [_field(1, key.encode()) for key in keys] + [_field(2, key.encode()) for key in hashes]

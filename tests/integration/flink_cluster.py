@@ -12,15 +12,15 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from pipeline.local.servers import LOOPBACK
+from tests.integration.external_servers import free_ports, server, wait_for
 from tests.integration.flink_parts import (
     FLINK_VERSION,
     JOB_MANAGER,
@@ -32,8 +32,9 @@ from tests.integration.flink_parts import (
     pool_command,
     write_config,
 )
-from tests.integration.servers import UP_S, free_ports, server, wait_for
+from tests.waiting import TIMEOUT_S, wait_until
 
+T = TypeVar('T')
 ENDED = ('CANCELED', 'FAILED', 'FINISHED')
 
 
@@ -51,10 +52,10 @@ class Submitter:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send it a signal. Return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(UP_S)
+        return self.process.wait(TIMEOUT_S)
 
     def left_behind(self) -> bool:
-        """Return whether a process that it started, such as its Java job server, is still there after its end."""
+        """Return whether a process that it started, such as its Java job server, still runs."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 0)
             return True
@@ -62,10 +63,9 @@ class Submitter:
 
 
 class FlinkCluster:
-    """A cluster for as long as the block lasts; each part can be killed and started again.
+    """A cluster that runs until the block ends. Each part can be killed and started again.
 
-    `rest` is the URL of its REST API. Whatever was started ends with the block, the submitters with their Java job
-    servers too.
+    `rest` is the URL of its REST API. When the block ends, the submitters and their Java job servers end too.
     """
 
     def __init__(self, folder: pathlib.Path, slots: int = 4, settings: Mapping[str, object] | None = None,
@@ -96,7 +96,7 @@ class FlinkCluster:
             self.kill(name)
 
     def start(self, name: str) -> None:
-        """Start JOB_MANAGER, TASK_MANAGER or POOL, which are not running; does not wait until it can be used."""
+        """Start JOB_MANAGER, TASK_MANAGER or POOL, without waiting until it can be used."""
         command, environment = (pool_command(self._port, *self._pool) if name == POOL
                                 else (java_command(name, self.folder), {}))
         self._run(name, command, environment)
@@ -104,10 +104,10 @@ class FlinkCluster:
     def wait_until_up(self) -> None:
         """Wait until the JobManager answers and a TaskManager has registered."""
         wait_for(f'{self.rest}/overview')
-        self.wait(self._has_task_manager)
+        self.wait(self._has_task_manager, 'a TaskManager')
 
     def kill(self, name: str) -> None:
-        """End a part, or a submitter by its number, at once: SIGKILL to all of its processes."""
+        """Kill a part with all of its processes at once."""
         self._parts.pop(name).close()
 
     def workers(self) -> list[int]:
@@ -117,7 +117,7 @@ class FlinkCluster:
         return [int(pid) for pid, parent, state in found if parent == str(self._pids[POOL]) and state[0] != 'Z']
 
     def options(self, parallelism: int = 2) -> list[str]:
-        """Return what a user adds to the job's command line for this cluster."""
+        """Return the options that a user adds to the command line of a job for this cluster."""
         return ['--runner', 'FlinkRunner', '--flink_master', self.rest.removeprefix('http://'),
                 '--flink_version', FLINK_VERSION, '--flink_job_server_jar', str(JOB_SERVER),
                 '--environment_type', 'EXTERNAL', '--environment_config', f'{LOOPBACK}:{self._port}',
@@ -136,29 +136,29 @@ class FlinkCluster:
 
     def running_job(self) -> str:
         """Wait for a job that runs. Return its id."""
-        self.wait(lambda: 'RUNNING' in self.jobs().values())
-        return next(job for job, state in self.jobs().items() if state == 'RUNNING')
+        return self.wait(lambda: next((job for job, state in self.jobs().items() if state == 'RUNNING'), ''),
+                         'a job that runs')
 
     def cancel(self, job: str) -> None:
         """Cancel a job and wait until it has ended."""
         self.call(f'/jobs/{job}?mode=cancel', method='PATCH')
-        self.wait(lambda: self.jobs()[job] in ENDED)
+        self.wait(lambda: self.jobs()[job] in ENDED, 'the end of the job')
 
     def stop(self, job: str, drain: bool = False) -> Callable[[], str | None]:
-        """Stop a job with a savepoint. Return a function that tells the savepoint's place once there is one.
+        """Stop a job with a savepoint. Return a function that returns the savepoint's path once it is complete.
 
-        Raises RuntimeError where it failed.
+        That function raises RuntimeError if the savepoint failed.
         """
         body = {'targetDirectory': f'file://{self.folder}/savepoints', 'drain': drain}
         trigger = self.call(f'/jobs/{job}/stop', body)['request-id']
 
-        def place() -> str | None:
+        def path() -> str | None:
             operation = self.call(f'/jobs/{job}/savepoints/{trigger}').get('operation') or {}
             if 'failure-cause' in operation:
                 raise RuntimeError(operation['failure-cause']['stack-trace'])
             found: str | None = operation.get('location')
             return found
-        return place
+        return path
 
     def restored(self, job: str) -> int:
         """Return how often a job was restored from a checkpoint or savepoint."""
@@ -171,19 +171,15 @@ class FlinkCluster:
         return count
 
     def call(self, path: str, body: object = None, method: str | None = None) -> Any:
-        """Ask the REST API. Return the answer decoded. Raises OSError where there is none."""
+        """Ask the REST API. Return the decoded answer. Raise OSError if there is none."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.rest + path, data, {'Content-Type': 'application/json'}, method=method)
-        with self._opener.open(request, timeout=UP_S) as answer:
+        with self._opener.open(request, timeout=TIMEOUT_S) as answer:
             return json.load(answer)
 
-    def wait(self, condition: Callable[[], object], seconds: float = UP_S) -> None:
-        """Wait until a condition holds; raises TimeoutError."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f'not within {seconds} s; the logs are in {self.folder}')
-            time.sleep(0.1)
+    def wait(self, condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
+        """Wait until a condition holds. Return its value."""
+        return wait_until(condition, f'{what}; the logs are in {self.folder}', timeout_s)
 
     def _has_task_manager(self) -> bool:
         with contextlib.suppress(urllib.error.HTTPError):  # 503 while the JobManager elects its leader

@@ -1,4 +1,4 @@
-"""Where the jobs of a test write, and how it reads what they wrote: a bucket or a folder."""
+"""Where the jobs of a test write: a bucket or a folder. Tests read what they wrote from here."""
 from __future__ import annotations
 
 import dataclasses
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Output(Protocol):
-    """Keeps the objects of several jobs, each under a prefix of its own; `options` are what a job needs to reach it."""
+    """The objects of several jobs, each under its own prefix; a job needs `options` to reach it."""
 
     options: tuple[str, ...]
 
@@ -24,7 +24,7 @@ class Output(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """A bucket that is there; `s3` is a client of it."""
+    """A bucket that exists; `s3` is a client for it."""
 
     s3: Any
     name: str
@@ -44,7 +44,7 @@ class Bucket:
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """A folder; unfinished temporary files in it do not count."""
+    """A folder; temporary files in it are left out."""
 
     root: pathlib.Path
     options: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""A Kinesis whose answers a test spoils, and what was asked of it."""
+"""A Kinesis whose calls a test can spoil and list."""
 from __future__ import annotations
 
 import contextlib
@@ -8,24 +8,24 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.integration.servers import proxy
+from tests.integration.external_servers import proxy
 
-ADDON = pathlib.Path(__file__).parent / 'faults.py'
+ADDON = pathlib.Path(__file__).parent / 'spoil_kinesis.py'
 
 
 class Spoiled:
-    """A proxy before a Kinesis: `endpoint` is what a job is given."""
+    """A proxy in front of a Kinesis; `endpoint` is the URL of the proxy."""
 
     def __init__(self, folder: pathlib.Path, endpoint: str) -> None:
         self._rules, self._calls = folder / 'rules.json', folder / 'calls.jsonl'
         self.endpoint = endpoint
 
     def spoil(self, fault: str, *operations: str) -> None:
-        """Answer these calls (all without one) with that fault from now on; see faults.py."""
+        """Spoil these operations, or all if there are none, from now on; spoil_kinesis.py lists the faults."""
         self._write([{'operation': operation, 'fault': fault} for operation in operations or ('*',)])
 
     def mend(self) -> None:
-        """Let every call through again."""
+        """Let all calls pass again."""
         self._write([])
 
     def calls(self) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ class Spoiled:
 
 @contextlib.contextmanager
 def spoiled(folder: pathlib.Path, upstream: str) -> Iterator[Spoiled]:
-    """Put a proxy before a Kinesis for as long as the block lasts; at first it spoils nothing."""
+    """Run a proxy in front of a Kinesis until the block ends. At first it spoils nothing."""
     rules, calls = folder / 'rules.json', folder / 'calls.jsonl'
     rules.write_text('[]')
     calls.touch()

@@ -1,7 +1,7 @@
-"""Addon of mitmproxy: spoils calls of Kinesis as the file RULES says at the moment, and notes every call in CALLS.
+"""An addon of mitmproxy that spoils calls of Kinesis as the file RULES says, and notes every call in the file CALLS.
 
-RULES holds JSON, a list of {"operation": name or "*", "fault": kind}; the first that fits counts. Runs in the Python of
-mitmproxy and imports nothing of ours.
+RULES holds JSON, a list of {"operation": name or "*", "fault": kind}; the first that fits is used. A test may change it
+while the proxy runs. The addon runs in the Python of mitmproxy, so it imports nothing of this project.
 """
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Faults:
         return next(fitting, '')
 
     def _note(self, flow: http.HTTPFlow) -> None:
-        """Write down when, which call, of which shard: GetRecords names only its iterator."""
+        """Note the time, the call and its shard, which for GetRecords is that of the iterator."""
         asked, answer = _json(flow.request), _json(flow.response)
         shard = asked.get('ShardId') or self._shards.get(asked.get('ShardIterator', ''), '')
         for name in ('ShardIterator', 'NextShardIterator'):

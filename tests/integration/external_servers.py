@@ -1,4 +1,4 @@
-"""Kinesis and S3 servers that others wrote, each a process of its own on free ports of the loopback interface."""
+"""Kinesis and S3 servers written by others, each in its own process on free ports of the loopback interface."""
 from __future__ import annotations
 
 import contextlib
@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +18,13 @@ import boto3
 import pytest
 
 from pipeline.local.servers import CREDENTIALS, LOOPBACK, REGION, demo_environment
+from tests.waiting import wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
 BESIDE = pathlib.Path(sys.executable).parent
 TOOLS = BESIDE.parent / 'tools'
-UP_S = 60
+#: A process that was killed is gone long before.
+GONE_S = 60
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -34,8 +35,10 @@ def client(service: str, endpoint: str) -> Any:
 
 @contextlib.contextmanager
 def kinesis_local(folder: pathlib.Path, **environment: str) -> Iterator[str]:
-    """Run kinesis-local: right about resharding, iterators and sequence numbers; slow past 20,000 records. Gives its
-    endpoint."""
+    """Run kinesis-local; yield its endpoint.
+
+    It is right about resharding, iterators and sequence numbers, and slow with more than 20,000 records.
+    """
     main = _node_module('kinesis-local') / 'main.js'
     plain, tls = free_ports(2)
     settings = {'KINESIS_MOCK_CERT_PATH': str(main.parent / 'server.json'), 'KINESIS_MOCK_PLAIN_PORT': str(plain),
@@ -47,8 +50,10 @@ def kinesis_local(folder: pathlib.Path, **environment: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def kinesalite(folder: pathlib.Path, *options: str) -> Iterator[str]:
-    """Run kinesalite: no slower with what it stores, but hangs on AT_TIMESTAMP past the last record. Gives its
-    endpoint."""
+    """Run kinesalite; yield its endpoint.
+
+    It does not slow down with the number of records, but hangs on AT_TIMESTAMP past the last record.
+    """
     (port,) = free_ports(1)
     cli = _node_module('kinesalite') / 'cli.js'
     with lasting([*_node('loopback.js', 'outlive.js'), cli, '--port', str(port), '--shardLimit', '500', *options],
@@ -59,8 +64,10 @@ def kinesalite(folder: pathlib.Path, *options: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def seaweedfs(folder: pathlib.Path, port: int = 0) -> Iterator[str]:
-    """Run SeaweedFS with the data below `folder`: an S3 that checks signatures and keeps what it stored when killed.
-    Gives its endpoint."""
+    """Run SeaweedFS with the data below `folder`; yield its endpoint.
+
+    This S3 checks signatures, and keeps what it stored when it is killed.
+    """
     weed = BESIDE / 'weed'
     (folder / 'weed').mkdir(parents=True, exist_ok=True)
     s3, *others = [port, *free_ports(9)] if port else free_ports(10)
@@ -77,7 +84,7 @@ def seaweedfs(folder: pathlib.Path, port: int = 0) -> Iterator[str]:
 
 @contextlib.contextmanager
 def proxy(folder: pathlib.Path, upstream: str, addon: pathlib.Path, **environment: str) -> Iterator[str]:
-    """Run mitmproxy before a server; `addon` says which answers it spoils. Gives the proxy's endpoint."""
+    """Run mitmproxy in front of a server; yield its endpoint. `addon` spoils calls."""
     mitmdump = TOOLS / 'mitmproxy/bin/mitmdump'
     if not mitmdump.exists():
         pytest.skip('needs mitmproxy: ./run.sh test installs it')
@@ -91,7 +98,7 @@ def proxy(folder: pathlib.Path, upstream: str, addon: pathlib.Path, **environmen
 
 @contextlib.contextmanager
 def lasting(command: Sequence[object], log: pathlib.Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Run a server that has to last until the block ends; raises RuntimeError with the end of its log where not."""
+    """Run a server until the block ends. Raise RuntimeError with the end of its log if it ended before."""
     with server(command, log, environment) as process:
         try:
             yield
@@ -102,7 +109,7 @@ def lasting(command: Sequence[object], log: pathlib.Path, environment: Mapping[s
 
 @contextlib.contextmanager
 def server(command: Sequence[object], log: pathlib.Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen]:
-    """Run a process in a session of its own, its output in `log`, for as long as the block lasts."""
+    """Run a process in its own session until the block ends; its output goes to `log`."""
     with open(log, 'ab') as out:
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                    env={**demo_environment(), **environment}, start_new_session=True)
@@ -111,11 +118,11 @@ def server(command: Sequence[object], log: pathlib.Path, environment: Mapping[st
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(UP_S)
+        process.wait(GONE_S)
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports of the loopback interface that nothing listens on now."""
+    """Return ports of the loopback interface on which nothing listens now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -124,19 +131,18 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(url: str) -> None:
-    """Wait until that URL gives any answer of HTTP; raises TimeoutError."""
+    """Wait until that URL answers by HTTP, also with an error."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + UP_S
-    while time.monotonic() < deadline:
+
+    def answers() -> bool:
         try:
             opener.open(url, timeout=5).close()
         except urllib.error.HTTPError:
-            return
+            return True
         except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f'{url} did not answer')
+            return False
+        return True
+    wait_until(answers, f'an answer of {url}')
 
 
 def _node(*preloaded: str) -> list[object]:
