@@ -10,13 +10,16 @@ from transforms.scan import Span, is_container, prune, value_at
 
 NO_DOCUMENT = 'no valid JSON document starts here'
 #: Literals of other languages. They show what the producer did wrong, and are no payload.
-_LITERALS = re.compile(rb'-?(?:NaN|Infinity|undefined|None|True|False)\b')
+_LITERALS = re.compile(rb'-?(?:NaN|Infinity|undefined|None|True|False|nan|nil)\b')
+#: A word that begins like null, true or false. The parser reads as many bytes before it finds that it is another one.
+_WORD = re.compile(rb'(?<=[:,\[\s])(?!(?:null|true|false)\b)[ntf]\w*')
 #: Plainer words for some of the parser's reasons.
 _PLAINER = {
     'trailing comma in object': 'a comma before }', 'trailing comma in array': 'a comma before ]',
     'Input data was truncated': 'cut off', 'Integer value out of range': 'an integer of more than 4,300 digits'}
 #: For these reasons the parser names the byte after the one it means.
 _ONE_PAST = frozenset({'trailing characters', 'invalid escape character in string'})
+_CONTROLS = frozenset(bytes([byte]) for byte in range(32))  # these are malformed inside a text
 _PARSER = re.compile(r'(?:JSON is malformed: )?(.+?)(?: \(byte ([0-9]+)\))?(?: - at `.*)?', re.DOTALL)
 _KINDS = {b'[': 'an array', b'"': 'a text', b't': 'a boolean', b'f': 'a boolean', b'n': 'null'}
 
@@ -68,6 +71,8 @@ def _worded(fragment: bytes, reason: str, byte: str | None) -> str:
         at_end = f' (byte {len(fragment)})' if reason == 'Input data was truncated' else ''
         return _PLAINER.get(reason, reason) + at_end
     at = int(byte) - (reason in _ONE_PAST)
+    if reason == 'invalid character' and fragment[at:at + 1] not in _CONTROLS:
+        at = max((word.start() for word in _WORD.finditer(fragment, max(0, at - 6), at)), default=at)
     literal = _LITERALS.match(fragment, at - 1 if fragment[at - 1:at] == b'-' else at)
     if literal:
         return f'{literal[0].decode()} is no JSON (byte {literal.start()})'
