@@ -56,7 +56,7 @@ WINDOW_MS = iso_ms('2026-11-23T10:15:00Z') or 0
 NAME = object_name(WINDOW_MS, 0, 0, 1, 'gzip')
 #: Options of other programs: of run.sh bench, kubectl, docker, gcloud, aws and Beam's worker pool.
 FOREIGN = {'--rounds', '--scale', '--memory_s', '--replicas', '--target', '--build-arg', '--format', '--recursive',
-           '--worker_pool', '--service_port', '--drain', '--help'}
+           '--worker_pool', '--service_port', '--drain', '--help', '--fast'}
 
 
 def options() -> Iterator[argparse.Action]:

@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 class Stub:
     """A stream of `shards` shards with `pages` pages each; `page(shard, index)` makes one up, from index 0 on.
 
-    `delay_s(shard)` is how long an answer for that shard takes. `ahead_s` is how far its clock is ahead of ours: if it
+    `delay_s(shard)` is how long an answer for that shard takes. `ahead_s` is how far its clock is ahead: if it
     is a day, all records from before have been dropped.
     """
 
