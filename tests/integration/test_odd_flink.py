@@ -68,7 +68,7 @@ def test_readers_that_are_drained_leave_windows_without_manifest_and_a_resume_ma
 
 
 def test_a_source_that_flink_never_calls_is_reported(tmp_path: pathlib.Path) -> None:
-    with LocalAws() as aws, FlinkCluster(tmp_path, pool=('tests.integration.odd_workers', 'slow', 10)) as flink:
+    with LocalAws() as aws, FlinkCluster(tmp_path, pool=('tests.integration.odd_workers', 'slow', 5)) as flink:
         lake = Lake(aws, 'events', 2)
         lake.fill(20, 3, 1, seed=7)
         command = lake.command('never', '--start', 'earliest', '--readers', '2', '--checkpointing_interval', '1000',
