@@ -3,24 +3,10 @@ from __future__ import annotations
 import msgspec
 
 from pipeline.commit.manifests import Settings
-from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
-from pipeline.options.types import iso_ms
 from pipeline.run.settings import former_layout, settings_of
 from tests.command_lines import options_of
-
-HOUR = iso_ms('2026-11-23T10:00:00Z') or 0
-WINDOW = HOUR + 900_000
-REPLACE = options_of('--replace')
-CREATED = 1_700_000_000_000
-
-
-def info(name: str = 'app', label: str = '', created_ms: int = CREATED) -> StreamInfo:
-    return StreamInfo(name, name, label, created_ms, 86_400_000)
-
-
-def settings(*args: str, streams: list[StreamInfo] | None = None) -> Settings:
-    return settings_of(options_of(*args), streams or [info()])
+from tests.run.test_guard import CREATED, info, settings
 
 
 def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
