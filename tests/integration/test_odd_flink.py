@@ -72,7 +72,7 @@ def test_a_source_that_flink_never_calls_is_reported(tmp_path: pathlib.Path) -> 
         lake = Lake(aws, 'events', 2)
         lake.fill(20, 3, 1, seed=7)
         for prefix in ('never', 'never-again', 'never-more'):  # read if the first bundle ends in time
-            command = lake.command(prefix, '--start', 'earliest', '--readers', '2', '--checkpointing_interval', '1000',
+            command = lake.command(prefix, '--start', 'earliest', '--readers', '1', '--checkpointing_interval', '1000',
                                    *flink.options())
             command[1:3] = ['-c', UNFINISHED_BUNDLES]
             submitter = flink.submit(command)
