@@ -55,9 +55,9 @@ def test_names_that_differ_by_case_only_are_one_name(
 
 
 def test_many_fields_that_get_one_name_are_numbered_in_linear_time() -> None:
-    renamed = rename_fields({'?' * (index % 7) + ' ' * index: index for index in range(3000)})
+    renamed = rename_fields({'?' * (index % 7) + ' ' * index: index for index in range(1500)})
 
-    assert list(renamed) == ['field', *(f'field_{number}' for number in range(2, 3001))]
+    assert list(renamed) == ['field', *(f'field_{number}' for number in range(2, 1501))]
 
 
 def test_the_argument_is_not_changed() -> None:
