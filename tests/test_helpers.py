@@ -76,6 +76,6 @@ def test_nothing_that_a_test_has_started_outlives_it(tmp_path: pathlib.Path, way
 def test_no_two_helper_modules_have_one_name() -> None:
     helpers = collections.Counter(
         file.name for folder in ('tests', 'pipeline/local') for file in (ROOT / folder).rglob('*.py')
-        if not file.name.startswith(('test_', '__')))
+        if not file.name.startswith(('test_', '__', 'conftest')))
 
     assert [name for name, count in helpers.items() if count > 1] == []
