@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -64,19 +65,21 @@ def test_a_bucket_that_demands_encryption_gets_it_with_every_put(
 
 
 def test_a_bucket_that_denies_deletion_is_written_to_and_says_so_when_something_has_to_go(
-        site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+        site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     site.bucket('keeps', DELETE)
+    rename = tmp_path / 'rename.json'
+    rename.write_text('{"platform":"store"}')
 
     assert (site.run('keeps'), site.run('keeps')) == (0, 0)
     assert '.write-check' not in str(site.keys('keeps'))
     before = [key for key in site.keys('keeps') if key.startswith('x/events/')]
     capsys.readouterr()
 
-    assert site.run('keeps', '--platform_field', 'os', '--replace') == 1
+    assert site.run('keeps', '--rename', str(rename), '--replace') == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f'pipeline: error: S3 DeleteObject on s3://keeps/{before[0]} failed with AccessDenied: '
                            'grant s3:DeleteObject below the prefix: something has to be removed')
     site.s3.delete_bucket_policy(Bucket='keeps')
-    assert site.run('keeps', '--platform_field', 'os', '--replace') == 0
+    assert site.run('keeps', '--rename', str(rename), '--replace') == 0
     assert [key for key in site.keys('keeps') if key.startswith('x/events/')] == [
-        before[0].replace('platform=ios', 'platform=android')]
+        before[0].replace('platform=ios', 'platform=unknown')]
