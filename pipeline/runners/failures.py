@@ -31,7 +31,7 @@ def reason_of(error: Exception) -> str | None:
 def read_error_in(text: str) -> ReadError | None:
     """Rebuild a ReadError that a remote reader raised, from its traceback. Return None if the text has none.
 
-    >>> read_error_in('java.lang.X: Traceback\npipeline.errors.Gap: much is lost\n\tat y')
+    >>> read_error_in('java.lang.X: Traceback\\npipeline.errors.Gap: much is lost\\n\\tat y')
     Gap('much is lost')
     """
     found = _READ.findall(text)
