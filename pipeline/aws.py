@@ -1,4 +1,4 @@
-"""KinesisApi by the AWS SDK: which failures pass by themselves, the one retry loop, and one line for the rest.
+"""Calls by the AWS SDK: which failures pass by themselves, the one retry loop, and one line for the rest.
 
 S3 and Kinesis share this. Credentials are fetched inside a call, so a call can also raise what their sources meet.
 """
@@ -56,7 +56,7 @@ PASSING = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteRe
 #: says itself what is wrong. When credentials are renewed, the SDK has called it for five minutes before a call fails.
 METADATA = frozenset({'container-role', 'iam-role'})
 HELPER = 'custom-process'
-#: KinesisApi by which the SDK gets credentials, inside a call of S3 or Kinesis.
+#: Calls by which the SDK gets credentials, inside a call of S3 or Kinesis.
 CREDENTIAL_CALLS = frozenset({'AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'CreateOAuth2Token',
                               'CreateToken', 'GetRoleCredentials'})
 PASSING_CODES = frozenset({'IDPCommunicationError', 'RequestLimitExceeded', 'RequestTimeout', 'Throttling',

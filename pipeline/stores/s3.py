@@ -114,7 +114,7 @@ class S3Store:
         try:
             body: bytes = client.get_object(Bucket=self.bucket, Key=key)['Body'].read()
         except ClientError as error:
-            if error.response['Error']['Code'] == 'NoSuchKey':
+            if code_of(error) == 'NoSuchKey':
                 return None
             raise
         return body
