@@ -33,6 +33,21 @@ def jobs_on(endpoint: str, stream: Stream, folder: pathlib.Path) -> Jobs:
     return Jobs(endpoint, [stream.name], Folder(folder), slack_s=2)
 
 
+def killed_at_the_tip(jobs: Jobs, stream: Stream, folder: pathlib.Path) -> set[tuple[str, str]]:
+    """Kill a job with --start latest once it has a resume.json. Return what was in the stream before it began.
+
+    Records arrive after the kill.
+    """
+    stream.put()
+    old = set(stream.backup())
+    time.sleep(1.1)
+    killed = jobs.start('job', '--start', 'latest')
+    wait_for_job(killed, (folder / 'job/resume.json').exists, 'resume.json')
+    kill(killed)
+    stream.put_for(2)
+    return old
+
+
 def test_a_time_takes_what_arrived_from_it_on_closed_shards_included(
         endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
     stream = Stream(kinesis, 'time', 1)
@@ -70,14 +85,8 @@ def test_latest_leaves_what_was_there_and_is_not_moved_by_a_crash_before_the_fir
         endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
     stream = Stream(kinesis, 'latest', 2)
     jobs = jobs_on(endpoint, stream, tmp_path)
-    stream.put()
-    old = set(stream.backup())
-    time.sleep(1.1)
 
-    killed = jobs.start('job', '--start', 'latest')
-    wait_for_job(killed, (tmp_path / 'job/resume.json').exists, 'resume.json')
-    kill(killed)
-    stream.put_for(2)
+    old = killed_at_the_tip(jobs, stream, tmp_path)
     jobs.run('job', '--start', 'resume', '--stop', 'now')
 
     assert set(jobs.backup('job')) == set(stream.backup()) - old
@@ -87,13 +96,7 @@ def test_a_service_that_begins_at_the_tip_goes_on_where_it_was_killed_and_says_s
         endpoint: str, kinesis: Any, tmp_path: pathlib.Path) -> None:
     stream = Stream(kinesis, 'service', 2)
     jobs = jobs_on(endpoint, stream, tmp_path)
-    stream.put()
-    old = set(stream.backup())
-    time.sleep(1.1)
-    service = jobs.start('job', '--start', 'latest')
-    wait_for_job(service, (tmp_path / 'job/resume.json').exists, 'resume.json')
-    kill(service)
-    stream.put_for(2)
+    old = killed_at_the_tip(jobs, stream, tmp_path)
 
     service = jobs.start('job', '--start', 'latest')
     try:
