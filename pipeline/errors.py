@@ -7,6 +7,7 @@ PipelineError
 │   └── Gap                 retention dropped records that were not read yet
 ├── StoreError          1   a store refused for good
 ├── ManifestError       1   a manifest or resume.json cannot be used
+├── Fenced              1   another run with other settings has taken over
 ├── OverlapError        1   two chunks hold the same stretch of a shard
 ├── FlinkError          1   the Flink cluster does not do what was asked
 ├── PipelineFailed      1   the pipeline ended on its runner other than it should
@@ -50,6 +51,10 @@ class StoreError(PipelineError):
 
 class ManifestError(PipelineError):
     """A manifest or resume.json says something that this program does not understand, or that another job wrote."""
+
+
+class Fenced(PipelineError):
+    """Another run with other settings has taken over what this one writes, so it commits nothing more."""
 
 
 class OverlapError(PipelineError):

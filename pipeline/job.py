@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows
 
-from pipeline.commit.commit import CommitSettings, CommitWindow
+from pipeline.commit.commit import CommitWindow
+from pipeline.commit.commit_window import CommitSettings
 from pipeline.source import Source
 from pipeline.stores.base import Store
 from pipeline.write.layout import Layout

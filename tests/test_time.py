@@ -13,7 +13,8 @@ from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.test_stream import TestStream as _TestStream
 from apache_beam.transforms.window import TimestampedValue
 
-from pipeline.commit.commit import CommitSettings, CommitWindow
+from pipeline.commit.commit import CommitWindow
+from pipeline.commit.commit_window import CommitSettings
 from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
 from pipeline.options.types import iso_ms
 from pipeline.source import ShardCounts
@@ -45,6 +46,9 @@ class KeptStore:
 
     def delete(self, path: str) -> None:
         STORES[self.name].delete(path)
+
+    def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
+        return STORES[self.name].swap(path, before, after)
 
     def list(self, prefix: str) -> Iterator[str]:
         return STORES[self.name].list(prefix)

@@ -94,8 +94,13 @@ def make_manifest(window_ms: int, flush_ms: int, ledger: Ledger, settings: Setti
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:
-    """Put a manifest under its window's path."""
-    store.put(manifest_path(manifest.window_ms), encode_pretty(msgspec.to_builtins(manifest)))
+    """Put a manifest under its window's path, whatever is there."""
+    store.put(manifest_path(manifest.window_ms), encode_manifest(manifest))
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of a manifest. Equal manifests give equal bytes."""
+    return encode_pretty(msgspec.to_builtins(manifest))
 
 
 def read_manifest(store: Store, window_ms: int) -> Manifest | None:
@@ -124,8 +129,11 @@ def read_strictly(store: Store, path: str, kind: type[T]) -> T | None:
     """Return the value of a JSON file of this program, None if there is no file. Raise ManifestError if it is damaged.
     """
     data = store.get(path)
-    if data is None:
-        return None
+    return None if data is None else decode_strictly(data, path, kind)
+
+
+def decode_strictly(data: bytes, path: str, kind: type[T]) -> T:
+    """Return the value that the JSON file at `path` holds. Raise ManifestError if it is damaged."""
     try:
         version = msgspec.json.decode(data, type=dict[str, Any]).get('version')
         if version in (None, VERSION):

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.commit.commit import CommitSettings
+from pipeline.commit.commit_window import CommitSettings
 from pipeline.commit.manifests import read_manifest
 from pipeline.errors import Incomplete, PipelineFailed
 from pipeline.job import Job, build_job
@@ -81,11 +81,11 @@ def execute(options: Options, plan: Plan, api: KinesisApi, store: Store, built: 
         _run_pipeline(options, plan, _read_settings(options, plan), built)
 
 
-def check_complete(report: Report, plan: Plan) -> None:
-    """Raise Incomplete if windows have no manifest."""
+def check_complete(report: Report, plan: Plan, replace: bool) -> None:
+    """Raise Incomplete if windows have no manifest of this run's settings."""
     if report.missing:
         again = ('--start=resume' if plan.moves_resume_point else
-                 f'--start={iso(report.start_ms)} --stop={iso(report.end_ms)}')
+                 f'--start={iso(report.start_ms)} --stop={iso(report.end_ms)}') + (' --replace' if replace else '')
         raise Incomplete(f'{report.missing} windows between {iso(report.start_ms)} and {iso(report.end_ms)} have no '
                          f'manifest, see the warnings; run again with {again}')
 
@@ -101,7 +101,8 @@ def _run_slices(options: Options, plan: Plan, api: KinesisApi, store: Store, bui
             continue
         read = dataclasses.replace(read, stop_ms=stop_ms, run_id=uuid.uuid4().hex)
         end_ms = _run_slice(options, plan, read, built)
-        check_complete(sum_up(store, read.start_ms, end_ms, options.flush_ms), plan)
+        report = sum_up(store, read.start_ms, end_ms, options.flush_ms, plan.settings)
+        check_complete(report, plan, options.replace)
         cursors = _cursors_at(store, end_ms, options.flush_ms)
         read = dataclasses.replace(read, start_ms=end_ms, since_ms=0, cursors=cursors)
 
@@ -143,6 +144,6 @@ def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:
     commit = CommitSettings(
         store=stores['events'], stores=stores, flush_ms=options.flush_ms, settings=plan.settings,
         backup=options.backup, replace=options.replace, moves_resume_point=plan.moves_resume_point,
-        moved=options.separate_outputs)
+        moved=options.separate_outputs, generation=plan.preparation.generation, replay=plan.replay)
     return Job(source=source, json_fields=options.json_fields, rules=options.rules, layout=layout, stores=stores,
                commit=commit)

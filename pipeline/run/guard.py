@@ -42,17 +42,19 @@ def check_replay(store: Store, resume_point: ResumePoint, settings: Settings, *,
                  replace: bool) -> None:
     """Raise RunRefused if a bounded run would leave windows in the way of the job that resume.json belongs to.
 
-    A replay with another placement (other streams, another layout) may only write windows again: all of them before
-    resume.json, and without `--replace` all of them committed.
+    A replay with other settings may only write windows again, all of them before resume.json. With another placement
+    (other streams, another layout) and without `--replace`, all of them must be committed.
     """
     check_made_again(resume_point, settings)
+    if end_ms > resume_point.end_ms and resume_point.settings != settings:
+        end = iso(resume_point.end_ms)
+        sooner = f'end at --stop={end}, ' if start_ms < resume_point.end_ms else ''
+        raise RunRefused(f'{differences(resume_point.settings, settings)}: resume.json goes on at {end} with the '
+                         f'former, and windows of this run would be in its way; keep to it, {sooner}or write to '
+                         'another --output')
     before, now = resume_point.settings.placement, settings.placement
     if before == now:
         return
-    if end_ms > resume_point.end_ms:
-        raise RunRefused(f'{placement_differences(before, now)}: resume.json goes on at {iso(resume_point.end_ms)} '
-                         'with the former, and windows of this run would be in its way; keep to it, or write to '
-                         'another --output')
     committed = manifests_between(store, start_ms, end_ms)
     if not replace and sum(manifest.end_ms - manifest.window_ms for manifest in committed) < end_ms - start_ms:
         raise RunRefused(f'{placement_differences(before, now)}: resume.json goes on with the former, and not every '

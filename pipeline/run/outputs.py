@@ -1,6 +1,8 @@
 """The stores that the options name, and whether they take what is written."""
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from pipeline.errors import RunRefused, StoreError
@@ -32,30 +34,49 @@ def outputs_of(options: Options) -> dict[str, Store]:
 
 
 def check_outputs(options: Options) -> None:
-    """Raise RunRefused if a run could not write, or would write over another job's objects.
+    """Raise RunRefused if a run could not write, or would write over another job's objects. Leave nothing behind."""
+    for name, store in _places(options):
+        with _naming(name):
+            store.check_writable()
+            _check_owner(name, store, options)
 
-    A moved place is claimed for its output: keys of errors and backups are the same whatever the output is.
+
+def claim_outputs(options: Options) -> None:
+    """Note in moved places whose they are: keys of errors and backups are the same whatever the output is.
+
+    Raise RunRefused if another job was faster.
     """
+    for name, store in _places(options):
+        if getattr(options, name) != options.output:
+            with _naming(name):
+                store.swap(OWNER, None, f'{options.output}\n'.encode())
+                _check_owner(name, store, options)
+
+
+def _places(options: Options) -> Iterator[tuple[str, Store]]:
     for name in ('output', 'errors_output', 'backup_output'):
         uri = getattr(options, name)
         if uri:
-            try:
-                _check(name, store_at(uri, options), options)
-            except StoreError as error:
-                raise RunRefused(f'--{name}: {error}') from None
+            yield name, store_at(uri, options)
 
 
-def _check(name: str, store: Store, options: Options) -> None:
-    store.check_writable()
+@contextlib.contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """Refuse for what a store says, and name the option."""
+    try:
+        yield
+    except StoreError as error:
+        raise RunRefused(f'--{option}: {error}') from None
+
+
+def _check_owner(name: str, store: Store, options: Options) -> None:
     owner = store.get(OWNER)
     if getattr(options, name) == options.output:
         taken = owner is not None
     elif owner is None:
         taken = store.get(RESUME) is not None
-        if not taken:
-            store.put(OWNER, f'{options.output}\n'.encode())
     else:
-        taken = owner.decode(errors='replace').strip() != options.output
+        taken = owner.strip() != options.output.encode()
     if taken:
         whose = 'another job has its --output' if owner is None else f'{OWNER} there says whose objects these are'
         raise RunRefused(f'--{name}: holds objects of another job under the same keys ({whose}): give a place of its '

@@ -16,6 +16,7 @@ from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
 from pipeline.run.guard import check_lost, check_replay, check_resume, check_rewrite
+from pipeline.run.prepare import Preparation, replaying, taking_over
 from pipeline.run.settings import settings_of
 from pipeline.run.start import Start, fresh, past_former, resumed
 from pipeline.stores.base import Store
@@ -29,10 +30,9 @@ GROUP_BYTES = 2 << 30
 class Plan:
     """What a run is going to do. Times are window starts in epoch ms; `stop_ms` is None for a continuous run.
 
-    `resume_point` is what resume.json must say before the run begins, None if it stays as it is. `former` is the
-    placement of resume.json if the run goes on with it up to `former_until_ms` (`--new_layout`). `orphan_range` are the
-    bounds of the windows in which a run with other settings may have left objects, None if there was none. `notes` are
-    lines for the report.
+    `former` is the placement of resume.json if the run goes on with it up to `former_until_ms` (`--new_layout`).
+    `preparation` is what comes before reading, and `replay` the number that it gave a run with `--replace` which leaves
+    resume.json alone, else 0. `notes` are lines for the report.
     """
 
     streams: tuple[StreamInfo, ...]
@@ -41,23 +41,28 @@ class Plan:
     stop_ms: int | None
     since_ms: int
     cursors: tuple[Cursor, ...]
-    resume_point: ResumePoint | None
     moves_resume_point: bool
+    preparation: Preparation
+    replay: int = 0
     former: Placement | None = None
     former_until_ms: int = 0
-    orphan_range: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Facts:
-    """What a plan is made from. `end_ms` bounds the windows that the run can commit; `committed` is resume.json."""
+    """What a plan is made from.
+
+    `found` is what resume.json says; `committed` is the same, moved over the manifests that follow. `end_ms` bounds the
+    windows that the run can commit.
+    """
 
     options: Options
     store: Store
     api: KinesisApi
     streams: tuple[StreamInfo, ...]
     settings: Settings
+    found: ResumePoint | None
     committed: ResumePoint | None
     now_ms: int
     stop_ms: int | None
@@ -87,9 +92,13 @@ def _gather(options: Options, api: KinesisApi, store: Store) -> _Facts:
     stop_ms = align_down(now_ms, options.flush_ms) if options.stop == 'now' else options.stop
     assert not isinstance(stop_ms, str)
     writable_ms = align_up(now_ms + DAY_MS, HOUR_MS)  # no window that begins later can be committed
+    found = read_resume_point(store)
+    if found and found.end_ms > writable_ms:
+        raise RunRefused(f'resume.json: goes on at {iso(found.end_ms)}, and AWS says that it is {iso(now_ms)}: put '
+                         'back an older version')
     return _Facts(
-        options=options, store=store, api=api, streams=streams, settings=settings_of(options, streams),
-        committed=_committed(store), now_ms=now_ms, stop_ms=stop_ms,
+        options=options, store=store, api=api, streams=streams, settings=settings_of(options, streams), found=found,
+        committed=found and follow(store, found, found.settings), now_ms=now_ms, stop_ms=stop_ms,
         end_ms=writable_ms if stop_ms is None else min(stop_ms, writable_ms))
 
 
@@ -98,12 +107,6 @@ def _check_memory(options: Options, open_shards: int) -> None:
     if -(-open_shards // options.output_shards) > largest:
         raise RunRefused(f'--output_shards: got {options.output_shards}, must be {-(-open_shards // largest)} or more '
                          f'for {open_shards} open shards: an object may gather --flush_size_mb from each, 2 GiB in all')
-
-
-def _committed(store: Store) -> ResumePoint | None:
-    """Read resume.json; a run that was killed may have committed windows beyond it."""
-    resume_point = read_resume_point(store)
-    return resume_point and follow(store, resume_point, resume_point.settings)
 
 
 def _plan_resume(facts: _Facts) -> Plan:
@@ -135,33 +138,31 @@ def _plan_fresh(facts: _Facts) -> Plan:
 
 
 def _plan_at(facts: _Facts, start: Start) -> Plan:
-    committed = facts.committed
-    moves = committed is None or not facts.options.replays
-    changed = moves and committed is not None and committed.settings != facts.settings
+    committed, options = facts.committed, facts.options
+    moves = committed is None or not options.replays
+    if moves:
+        preparation = taking_over(
+            facts.found, committed, _wanted(facts, start), now_ms=facts.now_ms, end_ms=facts.end_ms,
+            anew=start.anew, replace=options.replace)
+    else:
+        assert committed
+        preparation = replaying(facts.found, committed.generation, (
+            (start.ms, min(facts.end_ms, committed.end_ms)) if options.replace else None))
     return Plan(
         streams=facts.streams, settings=facts.settings, start_ms=start.ms, stop_ms=facts.stop_ms,
-        since_ms=start.since_ms, cursors=start.cursors, moves_resume_point=moves,
-        resume_point=_first_resume_point(facts, start) if moves else None,
-        orphan_range=_orphan_range(facts, start, moves) if facts.options.replace or changed else None,
+        since_ms=start.since_ms, cursors=start.cursors, moves_resume_point=moves, preparation=preparation,
         notes=_notes(facts, start))
 
 
-def _first_resume_point(facts: _Facts, start: Start) -> ResumePoint | None:
-    """Return what resume.json must say before anything is written: whose objects there may be from now on."""
-    committed, settings = facts.committed, facts.settings
+def _wanted(facts: _Facts, start: Start) -> ResumePoint:
+    """Return what resume.json must say of a run with this start."""
+    options, committed, settings = facts.options, facts.committed, facts.settings
     if start.anew or committed is None:
-        return ResumePoint(start.ms, start.since_ms, {}, settings)
-    # Its streams stay those of its positions.
-    placement = msgspec.structs.replace(settings.placement, streams=committed.settings.placement.streams)
-    begun = msgspec.structs.replace(committed, settings=Settings(placement, settings.content))
-    return None if begun == committed else begun
-
-
-def _orphan_range(facts: _Facts, start: Start, moves: bool) -> tuple[int, int]:
-    """Return the bounds of the windows to clean up: those beyond resume.json belong to the run that moves it."""
-    if moves or facts.committed is None:
-        return start.ms, facts.end_ms
-    return start.ms, min(facts.end_ms, facts.committed.end_ms)
+        wanted = ResumePoint(start.ms, start.since_ms, {}, settings)
+    else:  # its streams stay those of its positions
+        placement = msgspec.structs.replace(settings.placement, streams=committed.settings.placement.streams)
+        wanted = msgspec.structs.replace(committed, settings=Settings(placement, settings.content))
+    return msgspec.structs.replace(wanted, moved=options.separate_outputs, backup=options.backup)
 
 
 def _notes(facts: _Facts, start: Start) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
-from pipeline.commit.manifests import manifests_between
+from pipeline.commit.manifests import Settings, manifests_between
 from pipeline.stores.base import Store
 from pipeline.windows import iso
 
@@ -59,10 +59,13 @@ class Report:
         return f'{found}: by the hour of arrival' if found else ''
 
 
-def sum_up(store: Store, start_ms: int, end_ms: int, flush_ms: int) -> Report:
-    """Add up the manifests of the windows of [start, end)."""
+def sum_up(store: Store, start_ms: int, end_ms: int, flush_ms: int, settings: Settings) -> Report:
+    """Add up the manifests of the windows of [start, end). One of other settings is of a window still to be replaced.
+    """
     report = Report(start_ms, end_ms, flush_ms)
     for manifest in manifests_between(store, start_ms, end_ms):
+        if manifest.settings != settings:
+            continue
         report.windows += 1
         report.objects += len(manifest.objects)
         report.written += sum(item.bytes for item in manifest.objects)

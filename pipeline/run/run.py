@@ -10,17 +10,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from botocore.exceptions import BotoCoreError
 
 from pipeline.aws import default_region
-from pipeline.commit.orphans import remove_orphans
-from pipeline.commit.resume_point import write_resume_point
+from pipeline.commit.resume_point import follow, update_resume_point
 from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.client import connect
-from pipeline.options.beam_options import find_arg
 from pipeline.options.options import Options
 from pipeline.progress import PROGRESS, ProgressLine
 from pipeline.run.execute import check_complete, execute
 from pipeline.run.outputs import check_outputs, outputs_of
 from pipeline.run.plan import Plan, make_plan
+from pipeline.run.prepare import PlanOutdated, prepare
 from pipeline.run.report import sum_up
 from pipeline.run.settings import former_layout
 from pipeline.runners.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
@@ -60,6 +59,8 @@ def _run_once(options: Options, say: Say) -> list[Options]:
         return _former_first(session, plan, say)
     try:
         _run_plan(session, plan, say)
+    except PlanOutdated:
+        return [options]
     except Gap:
         if options.on_gap == 'fail' or not plan.moves_resume_point:
             raise
@@ -106,12 +107,16 @@ def _refusing() -> Iterator[None]:
 def _run_plan(session: _Session, plan: Plan, say: Say) -> None:
     options, dry = session.options, runs_dry(session.beam)
     if plan.stop_ms is not None and plan.stop_ms <= plan.start_ms:
+        if plan.moves_resume_point and not dry:  # a run that was killed may have committed more than resume.json says
+            update_resume_point(session.store, lambda before: before and follow(session.store, before, before.settings))
         say(f'nothing to do yet: reading goes on at {iso(plan.start_ms)}, and --stop is {iso(plan.stop_ms)}')
         return
     check_runner(options, session.beam)
     PROGRESS.replays = not plan.moves_resume_point
     if not dry:
-        _prepare(session, plan, say)
+        replay = prepare(plan.preparation, options, session.store, plan.settings,
+                         moves_resume_point=plan.moves_resume_point, say=say)
+        plan = dataclasses.replace(plan, replay=replay)
     say(f'reading from {iso(plan.start_ms)} to '
         f'{"the tip, until ended" if plan.stop_ms is None else iso(plan.stop_ms)}')
     if plan.stop_ms is None:
@@ -126,30 +131,13 @@ def _run_plan(session: _Session, plan: Plan, say: Say) -> None:
         _report(session, plan, time.monotonic() - began, say)
 
 
-def _prepare(session: _Session, plan: Plan, say: Say) -> None:
-    """Remove what a run with other settings left half done, then note in resume.json whose objects there will be."""
-    options = session.options
-    if plan.orphan_range:
-        if find_arg(options.beam_args, 'savepoint_path'):
-            raise RunRefused('--savepoint_path: must not be given if settings changed: what is in it was made with '
-                             'the former ones; --start=resume without it goes on with these')
-        stores = outputs_of(options)
-        if not options.backup:
-            del stores['backup']  # it would not be written again
-        removed = remove_orphans(session.store, stores, *plan.orphan_range)
-        if removed:
-            say(f'removed {removed:,} objects that a run with other settings had begun')
-    if plan.resume_point:
-        write_resume_point(session.store, plan.resume_point)
-
-
 def _report(session: _Session, plan: Plan, seconds: float, say: Say) -> None:
     if plan.stop_ms is None:
         say('Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'
             if runs_alone(session.options) else
             'the runner has ended the job; what is committed stays, go on with --start=resume')
         return
-    report = sum_up(session.store, plan.start_ms, plan.stop_ms, session.options.flush_ms)
+    report = sum_up(session.store, plan.start_ms, plan.stop_ms, session.options.flush_ms, plan.settings)
     report.seconds, report.notes = seconds, plan.notes
     say(report.text())
-    check_complete(report, plan)
+    check_complete(report, plan, session.options.replace)

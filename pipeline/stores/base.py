@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pipeline.errors import StoreError
@@ -30,6 +31,15 @@ class Store(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove the path. Do nothing if it does not exist."""
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Store the bytes if nothing is under that path yet. Return False if something is."""
+
+    def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
+        """Replace the bytes `before` by `after`; None stands for an absent path. Return False if others are there.
+
+        Nothing can come between the comparison and the change. (An S3 without conditional requests cannot promise it.)
+        """
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the paths that begin with the prefix (which ends in `/`), sorted."""
@@ -56,6 +66,18 @@ class MemoryStore(dict[str, bytes]):
         self.effects.append(('delete', path))
         self.pop(path, None)
 
+    def create(self, path: str, data: bytes) -> bool:
+        if path in self:
+            return False
+        self.put(path, data)
+        return True
+
+    def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
+        found = self.get(path)
+        if found == before != after:
+            self.delete(path) if after is None else self.put(path, after)
+        return found in (before, after)
+
     def list(self, prefix: str) -> Iterator[str]:
         return iter(sorted(path for path in self if path.startswith(prefix)))
 
@@ -70,6 +92,16 @@ class FolderStore:
     root: str
 
     def put(self, path: str, data: bytes) -> None:
+        self._write(path, data, os.replace)
+
+    def create(self, path: str, data: bytes) -> bool:
+        return self._write(path, data, os.link)  # it replaces nothing
+
+    def _write(self, path: str, data: bytes, rename: Callable[[str, pathlib.Path], None]) -> bool:
+        """Write a temporary file, and give it its name by one call, so that nobody sees half of it.
+
+        Return False if `rename` finds that there is one of that name.
+        """
         target = pathlib.Path(self.root, path)
         with self._refusing('write', path):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,10 +110,12 @@ class FolderStore:
                 with os.fdopen(handle, 'wb') as file:
                     file.write(data)
                 os.chmod(temporary, 0o644)
-                os.replace(temporary, target)
-            except BaseException:
+                rename(temporary, target)
+            except FileExistsError:
+                return False
+            finally:
                 pathlib.Path(temporary).unlink(missing_ok=True)
-                raise
+        return True
 
     def get(self, path: str) -> bytes | None:
         with self._refusing('read', path):
@@ -93,6 +127,25 @@ class FolderStore:
     def delete(self, path: str) -> None:
         with self._refusing('delete', path):
             pathlib.Path(self.root, path).unlink(missing_ok=True)
+
+    def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
+        with self._alone():
+            found = self.get(path)
+            if found == before != after:
+                self.delete(path) if after is None else self.put(path, after)
+            return found in (before, after)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes out that swap here. The lock ends with the process."""
+        with self._refusing('lock', ''):
+            pathlib.Path(self.root).mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def list(self, prefix: str) -> Iterator[str]:
         files = (file for file in pathlib.Path(self.root, prefix).rglob('*') if file.is_file())

@@ -71,14 +71,53 @@ class S3Store:
     kms_key_id: str | None = None
 
     def put(self, path: str, data: bytes) -> None:
-        kind = 'application/json' if path.endswith('.json') else 'application/x-gzip'
-        self._call('PutObject', path, functools.partial(self._put, Body=data, ContentType=kind))
+        self._call('PutObject', path, functools.partial(self._put, Body=data, ContentType=_content_type(path)))
 
     def get(self, path: str) -> bytes | None:
         return self._call('GetObject', path, self._read)
 
     def delete(self, path: str) -> None:
         self._call('DeleteObject', path, lambda client, key: client.delete_object(Bucket=self.bucket, Key=key))
+
+    def create(self, path: str, data: bytes) -> bool:
+        kind = _content_type(path)
+        return self._call('PutObject', path, functools.partial(
+            self._put_if, {'IfNoneMatch': '*'}, Body=data, ContentType=kind))
+
+    def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
+        found = self._call('GetObject', path, self._read_tagged)
+        if (found and found[0]) not in (before, after):
+            return False
+        if (found and found[0]) == after:
+            return True
+        condition = {'IfMatch': found[1]} if found else {'IfNoneMatch': '*'}
+        if after is None:
+            self._call('DeleteObject', path, functools.partial(self._delete_if, condition))
+        else:
+            self._call('PutObject', path, functools.partial(
+                self._put_if, condition, Body=after, ContentType=_content_type(path)))
+        return self.get(path) == after  # also if an answer was lost, and the second try found what the first had done
+
+    def _put_if(self, condition: dict[str, str], client: Any, key: str, **more: Any) -> bool:
+        """Put under a condition. Return False if it is not met; put anyway if this S3 has no conditions."""
+        try:
+            self._put(client, key, **condition, **more)
+        except ClientError as error:
+            if code_of(error) not in UNMET:
+                raise
+            if code_of(error) != 'NotImplemented':
+                return False
+            self._put(client, key, **more)
+        return True
+
+    def _delete_if(self, condition: dict[str, str], client: Any, key: str) -> None:
+        try:
+            client.delete_object(Bucket=self.bucket, Key=key, **condition)
+        except ClientError as error:
+            if code_of(error) not in UNMET:
+                raise
+            if code_of(error) == 'NotImplemented':
+                client.delete_object(Bucket=self.bucket, Key=key)
 
     def list(self, prefix: str) -> Iterator[str]:
         token: dict[str, str] = {}
@@ -111,13 +150,18 @@ class S3Store:
         client.put_object(Bucket=self.bucket, Key=key, **more)
 
     def _read(self, client: Any, key: str) -> bytes | None:
+        found = self._read_tagged(client, key)
+        return found and found[0]
+
+    def _read_tagged(self, client: Any, key: str) -> tuple[bytes, str] | None:
+        """Return the bytes and the ETag, None if there is no object."""
         try:
-            body: bytes = client.get_object(Bucket=self.bucket, Key=key)['Body'].read()
+            answer = client.get_object(Bucket=self.bucket, Key=key)
+            return answer['Body'].read(), answer.get('ETag', '')
         except ClientError as error:
             if code_of(error) == 'NoSuchKey':
                 return None
             raise
-        return body
 
     def _page(self, token: dict[str, str], client: Any, key: str) -> Any:
         return client.list_objects_v2(Bucket=self.bucket, Prefix=key, **token)
@@ -130,6 +174,10 @@ class S3Store:
                              failed=_count_retry)
         except SDK_ERRORS as error:
             raise _store_error(name, where, error) from None
+
+
+def _content_type(path: str) -> str:
+    return 'application/json' if path.endswith('.json') else 'application/x-gzip'
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,7 +7,7 @@ import time
 
 import apache_beam as beam
 
-from pipeline.commit.commit import CommitSettings
+from pipeline.commit.commit_window import CommitSettings
 from pipeline.job import Job, build_job
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings, StreamInfo

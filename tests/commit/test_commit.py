@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.commit.commit import CommitSettings, commit_window, withdraw_window
+from pipeline.commit.commit_window import Changes, CommitSettings, commit_window, withdraw_window
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import Manifest, Settings, read_manifest
 from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
-from pipeline.errors import ManifestError
+from pipeline.errors import Fenced, ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
 from pipeline.stores.base import MemoryStore
@@ -34,7 +34,7 @@ def resumable(at_ms: int = START) -> MemoryStore:
     return store
 
 
-def commit(store: MemoryStore, rows: list[bytes], window_ms: int = START, **changed: Any) -> int:
+def commit(store: MemoryStore, rows: list[bytes], window_ms: int = START, **changed: Any) -> Changes:
     """Put the objects that the rows tell of, as the step before does, and commit the window."""
     ledger = add_up(rows)
     for path in ledger.objects:
@@ -101,22 +101,30 @@ def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> N
 def test_a_window_of_equal_settings_written_again_is_equal() -> None:
     store = resumable()
 
-    assert [commit(store, balanced()), commit(store, balanced())] == [0, 0]
+    assert [commit(store, balanced()), commit(store, balanced())] == [Changes(), Changes()]
 
 
 def test_an_object_that_changes_under_equal_settings_is_counted() -> None:
     store = resumable()
     commit(store, balanced())
 
-    assert commit(store, balanced(sha256='bb')) == 1
-    assert commit(store, balanced(sha256='bb')) == 0
+    assert commit(store, balanced(sha256='bb')) == Changes(changed=1)
+    assert commit(store, balanced(sha256='bb')) == Changes()
+
+
+def test_an_object_that_is_not_written_any_more_under_equal_settings_is_counted() -> None:
+    store = resumable()
+    commit(store, balanced())
+
+    assert commit(store, with_android()) == Changes(missing=1)
+    assert EVENTS not in store
 
 
 def test_an_object_that_changes_with_the_settings_is_not() -> None:
     store = resumable()
     commit(store, balanced())
 
-    assert commit(store, balanced(sha256='bb'), settings=OTHER, replace=True) == 0
+    assert commit(store, balanced(sha256='bb'), settings=OTHER, replace=True) == Changes()
 
 
 def test_a_window_that_another_job_committed_with_other_settings_is_left_to_it() -> None:
@@ -127,6 +135,80 @@ def test_a_window_that_another_job_committed_with_other_settings_is_left_to_it()
     with pytest.raises(ManifestError, match='^window 2026-11-23T10:15:00Z was committed by another run with other set'):
         commit(store, with_android())
     assert store.effects == []
+
+
+def _take_over(store: MemoryStore) -> None:
+    store['resume.json'] = store['resume.json'].replace(b'"end_ms"', b'"generation": 1,\n  "end_ms"')
+
+
+@pytest.mark.parametrize('earlier', [False, True])
+def test_a_run_that_another_one_follows_while_it_commits_takes_its_manifest_back(
+        monkeypatch: pytest.MonkeyPatch, earlier: bool) -> None:
+    store = resumable()
+    if earlier:
+        commit(store, balanced())
+    before = store.get(PATH)
+    swap = MemoryStore.swap
+
+    def swap_and_be_followed(store: MemoryStore, path: str, *data: bytes | None) -> bool:
+        swapped = swap(store, path, *data)
+        monkeypatch.setattr(MemoryStore, 'swap', swap)
+        _take_over(store)
+        return swapped
+
+    monkeypatch.setattr(MemoryStore, 'swap', swap_and_be_followed)
+    with pytest.raises(Fenced, match='^another run with other settings has taken over this output: '):
+        commit(store, with_android())
+
+    assert store.get(PATH) == before
+    assert not earlier or EVENTS in store
+
+
+def test_a_run_that_another_one_has_followed_commits_nothing() -> None:
+    store = resumable()
+    _take_over(store)
+    store.effects.clear()
+
+    with pytest.raises(Fenced):
+        commit(store, balanced())
+    with pytest.raises(Fenced):
+        withdraw_window(settings_of(store), START)
+    assert store.effects == []
+    assert commit(store, balanced(), generation=1) == Changes()
+
+
+def test_of_two_manifests_at_once_the_second_counts_with_the_first_as_its_former_one(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    store, get = resumable(), MemoryStore.get
+
+    def commit_first(store: MemoryStore, path: str, default: Any = None) -> Any:
+        found = get(store, path, default)
+        if path == PATH:
+            monkeypatch.setattr(MemoryStore, 'get', get)
+            commit(store, balanced())
+        return found
+
+    monkeypatch.setattr(MemoryStore, 'get', commit_first)
+
+    assert commit(store, with_android()) == Changes(missing=1)
+    assert EVENTS not in store and manifest_at(store).removing == []
+
+
+def test_an_object_is_replaced_only_while_no_later_run_has_followed() -> None:
+    store = resumable()
+    conf = settings_of(store)
+    conf.put_object(EVENTS, b'first', START)
+    conf.put_object(EVENTS, b'first', START)
+    assert store.effects == [('put', EVENTS)]
+    conf.put_object(EVENTS, b'second', START)
+    assert store[EVENTS] == b'second'
+    _take_over(store)
+
+    conf.put_object(ANDROID, b'', START)
+    with pytest.raises(Fenced):
+        conf.put_object(EVENTS, b'first', START)
+
+    assert store[EVENTS] == b'second'
 
 
 def test_a_resume_that_is_gone_is_warned_of_and_not_made_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -190,7 +272,7 @@ def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() ->
 
 
 def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_them() -> None:
-    store = resumable()
+    store = resumable(START + 900_000)
     longer = Settings(msgspec.structs.replace(PLACEMENT, flush_interval_s=900), SETTINGS.content)
     commit(store, [*balanced(), written(ANDROID, 0)], flush_ms=900_000, settings=longer, moves_resume_point=False)
 
@@ -223,7 +305,7 @@ def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:
 
     withdraw_window(settings_of(store), START)
 
-    assert read_resume_point(store) == ResumePoint(START, START, {}, SETTINGS)
+    assert read_resume_point(store) == ResumePoint(START, START, {}, SETTINGS, unfinished=True)
 
 
 def test_a_replay_that_is_cut_short_leaves_resume_and_a_window_never_committed_all_else() -> None:

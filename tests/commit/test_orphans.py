@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import msgspec
+
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import make_manifest, write_manifest
-from pipeline.commit.orphans import remove_orphans
+from pipeline.commit.orphans import Place, remove_orphans
 from pipeline.options.types import iso_ms
 from pipeline.stores.base import MemoryStore
 from tests.ledgers import BACKUP, ERRORS, EVENTS, NAME, SETTINGS, balanced
@@ -24,7 +26,7 @@ def committed() -> MemoryStore:
 
 def removed(store: MemoryStore, start_ms: int = WINDOW, end_ms: int = WINDOW + FLUSH_MS) -> list[str]:
     """Return what was removed, which must be as many as is said."""
-    count = remove_orphans(store, {'events': store, 'errors': store, 'backup': store}, start_ms, end_ms)
+    count = remove_orphans(store, [Place(kind, '', store) for kind in ('events', 'errors', 'backup')], start_ms, end_ms)
     assert [effect for effect, _ in store.effects] == ['delete'] * count
     return [path for _, path in store.effects]
 
@@ -63,3 +65,34 @@ def test_windows_without_a_manifest_hold_nothing_that_stays() -> None:
     for path in [path for path in store if path.startswith('manifests/')]:
         del store[path]
     assert set(removed(store)) == before
+
+
+def test_a_manifest_that_is_not_behind_resume_and_lists_what_is_gone_goes_with_what_is_left() -> None:
+    store = committed()
+    places = [Place(kind, '', store) for kind in ('events', 'errors', 'backup')]
+    assert remove_orphans(store, places, WINDOW, WINDOW + FLUSH_MS, WINDOW) == 0
+    del store[EVENTS]
+
+    assert remove_orphans(store, places, WINDOW, WINDOW + FLUSH_MS, WINDOW + FLUSH_MS) == 0
+    assert remove_orphans(store, places, WINDOW, WINDOW + FLUSH_MS, WINDOW) == 3
+    assert not store
+
+
+def test_a_former_place_holds_orphans_only_unless_manifests_say_so() -> None:
+    store, former = committed(), committed()
+    for kept, uri in ((4, 's3://former'), (3, '')):
+        manifest = msgspec.structs.replace(
+            make_manifest(WINDOW, FLUSH_MS, add_up(balanced()), SETTINGS), moved={'backup': 's3://former'})
+        write_manifest(store, manifest)
+
+        remove_orphans(store, [Place('backup', uri, former)], WINDOW, WINDOW + FLUSH_MS)
+
+        assert sum(not path.startswith('manifests') for path in former) == kept
+
+
+def test_objects_of_an_output_that_lies_inside_stay() -> None:
+    store = committed()
+    for folder in ('events/team-b/', 'backup/x/', EVENTS.rsplit('/', 1)[0] + '/'):
+        store[folder + EVENTS] = b''
+
+    assert removed(store, end_ms=WINDOW + 10 * FLUSH_MS) == []

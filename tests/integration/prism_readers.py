@@ -55,8 +55,8 @@ def main(readers: int, argv: list[str]) -> None:
     options = parse_options(argv)
     store, api = store_at(options.output, options), connect(options.kinesis_endpoint_url, options.aws_region)
     plan = make_plan(options, api, store)
-    if plan.resume_point:
-        write_resume_point(store, plan.resume_point)
+    if plan.preparation.resume_point:
+        write_resume_point(store, plan.preparation.resume_point)
     source = ReadKinesis(execute._read_settings(options, plan), readers)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, execute._job(options, plan, source))

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import RunRefused
 from pipeline.options.options import Options
-from pipeline.run.outputs import check_outputs
+from pipeline.run.outputs import check_outputs, claim_outputs
 from tests.command_lines import options_of
 
 
@@ -31,12 +31,29 @@ def test_an_output_is_tried_and_left_as_it_was(tmp_path: pathlib.Path) -> None:
 def test_a_place_that_was_moved_belongs_to_one_output(tmp_path: pathlib.Path, name: str) -> None:
     for _ in range(2):
         check_outputs(options(tmp_path, **{name: 'moved'}))
+        claim_outputs(options(tmp_path, **{name: 'moved'}))
 
     assert (tmp_path / 'moved/.written-by').read_text() == f'{tmp_path}/lake\n'
     assert refusal(options(tmp_path, 'other', **{name: 'moved'})) == (
         f'--{name}_output: holds objects of another job under the same keys (.written-by there says whose objects '
         'these are): give a place of its own')
     assert refusal(options(tmp_path, 'moved')).startswith('--output: holds objects of another job')
+
+
+def test_a_place_is_not_claimed_by_a_run_that_may_still_be_refused(tmp_path: pathlib.Path) -> None:
+    check_outputs(options(tmp_path, errors='moved'))
+
+    assert list((tmp_path / 'moved').iterdir()) == []
+    check_outputs(options(tmp_path, 'moved'))
+
+
+def test_of_two_jobs_that_claim_one_place_at_once_the_second_is_refused(tmp_path: pathlib.Path) -> None:
+    first, second = options(tmp_path, errors='moved'), options(tmp_path, 'other', errors='moved')
+    check_outputs(second)
+    claim_outputs(first)
+
+    with pytest.raises(RunRefused, match='^--errors_output: holds objects of another job'):
+        claim_outputs(second)
 
 
 def test_another_jobs_output_is_no_place_for_errors(tmp_path: pathlib.Path) -> None:

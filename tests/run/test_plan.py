@@ -4,6 +4,7 @@ import dataclasses
 import types
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.commit.ledger import add_up
@@ -96,6 +97,12 @@ def resumable(end_ms: int, positions: dict[str, ShardPosition] | None = None, **
     return store
 
 
+def noted(made: Plan) -> ResumePoint:
+    """What resume.json must say before the run begins, without what it owes."""
+    assert made.preparation.resume_point
+    return msgspec.structs.replace(made.preparation.resume_point, generation=0, cleanup=None, replay=None)
+
+
 def times(made: Plan) -> tuple[int, int | None, int]:
     return made.start_ms, made.stop_ms, made.since_ms
 
@@ -137,7 +144,7 @@ def test_a_start_in_the_future_is_refused() -> None:
 def test_a_run_without_resume_sets_it_to_its_start(args: list[str]) -> None:
     made = plan(*args)
 
-    assert made.resume_point == ResumePoint(made.start_ms, made.start_ms, {}, settings())
+    assert noted(made) == ResumePoint(made.start_ms, made.start_ms, {}, settings())
     assert made.moves_resume_point
 
 
@@ -155,7 +162,7 @@ def test_resume_goes_on_by_sequence_number(args: list[str]) -> None:
 
     assert (made.start_ms, made.since_ms) == (at('10:00:00'), 0)
     assert made.cursors == (Cursor('app', 'shardId-1', 0, '1', 5), Cursor('app', 'shardId-2', 0, '2', 5, closed=True))
-    assert (made.resume_point, made.moves_resume_point, made.notes) == (None, True, ())
+    assert (made.preparation.resume_point, made.moves_resume_point, made.notes) == (None, True, ())
 
 
 def test_a_resume_before_anything_was_committed_reads_from_the_first_start() -> None:
@@ -186,7 +193,7 @@ def test_an_explicit_start_is_that_of_a_new_output_a_service_goes_on(start: str)
     made = plan('--start', start, store=resumable(at('10:00:00')))
 
     assert (made.start_ms, len(made.cursors)) == (at('10:00:00'), 2)
-    assert (made.resume_point, made.moves_resume_point) == (None, True)
+    assert (made.preparation.resume_point, made.moves_resume_point) == (None, True)
     assert made.notes == (
         f'--start={start} counts for a new output only: going on from 2026-11-23T10:00:00Z',)
 
@@ -203,7 +210,7 @@ def test_a_service_with_a_start_of_its_own_is_told_of_a_gap_and_skips_it_as_one_
 def test_a_bounded_run_with_a_start_of_its_own_leaves_resume_alone() -> None:
     made = plan('--start', 'earliest', '--stop', 'now', store=resumable(at('10:00:00')))
 
-    assert (made.resume_point, made.moves_resume_point, made.notes) == (None, False, ())
+    assert (made.preparation.resume_point, made.moves_resume_point, made.notes) == (None, False, ())
 
 
 @pytest.mark.parametrize('stop', [[], ['--stop', 'now']])
@@ -213,7 +220,7 @@ def test_starting_over_moves_resume_whether_bounded_or_not(start: str, begins: i
     made = plan('--start', start, '--start_over', *stop, store=resumable(at('10:00:00')))
 
     assert (made.start_ms, made.cursors, made.moves_resume_point) == (begins, (), True)
-    assert made.resume_point == ResumePoint(begins, begins, {}, settings())
+    assert noted(made) == ResumePoint(begins, begins, {}, settings())
     assert made.notes == (f'starting over at {iso(begins)}, resume.json was at 2026-11-23T10:00:00Z: leave '
                           '--start_over out from now on, or each run starts over',)
 
@@ -225,7 +232,7 @@ def test_starting_over_at_the_tip_skips_what_is_between_on_purpose() -> None:
 def test_an_output_without_resume_may_start_over_too() -> None:
     made = plan('--start', 'earliest', '--start_over')
 
-    assert made.resume_point == ResumePoint(at('08:15:00'), at('08:15:00'), {}, settings())
+    assert noted(made) == ResumePoint(at('08:15:00'), at('08:15:00'), {}, settings())
 
 
 AGAIN = YOUNG + HOUR
@@ -241,7 +248,7 @@ def test_a_stream_made_again_is_refused_in_every_run_until_one_starts_over(args:
 
     assert refusal(*args, store=store, created={'app': AGAIN}) == MADE_AGAIN
     made = plan('--start', 'earliest', '--start_over', store=store, created={'app': AGAIN})
-    assert made.resume_point == ResumePoint(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
+    assert noted(made) == ResumePoint(at('09:15:00'), at('09:15:00'), {}, settings(created={'app': AGAIN}))
 
 
 def committed(store: MemoryStore, *clocks: str, created: dict[str, int] | None = None, args: tuple[str, ...] = (),
@@ -260,8 +267,8 @@ def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_
 
     assert times(made) == (at('09:25:00'), None, at('09:15:00'))  # what came before goes into the first open window
     assert made.notes[0] == 'windows up to 2026-11-23T09:25:00Z stay as they are: they hold what the former stream held'
-    assert made.resume_point is not None
-    write_resume_point(store, made.resume_point)
+    assert made.preparation.resume_point is not None
+    write_resume_point(store, made.preparation.resume_point)
     assert times(plan(store=store, created={'app': AGAIN})) == times(made)
 
 
@@ -347,7 +354,7 @@ def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
         '--start=latest: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are committed; '
         'put it back, or go on after the last window before which none is missing: --start=2026-11-23T09:10:00Z, if '
         'none is')
-    assert plan('--start', '2026-11-23T09:10:00Z', store=store).resume_point == ResumePoint(
+    assert plan('--start', '2026-11-23T09:10:00Z', store=store).preparation.resume_point == ResumePoint(
         at('09:10:00'), at('09:10:00'), {}, settings())
     assert plan(store=store).start_ms == at('08:15:00')
 
@@ -390,7 +397,7 @@ def test_a_gap_that_is_skipped_goes_on_at_the_first_whole_window_with_every_shar
     start_ms = at('10:25:00') - DAY
     assert times(made) == (start_ms, None, start_ms)
     assert made.cursors == ()
-    assert made.resume_point == ResumePoint(start_ms, start_ms, {}, settings(created={'app': OLD}))
+    assert noted(made) == ResumePoint(start_ms, start_ms, {}, settings(created={'app': OLD}))
     assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z',)
 
 
@@ -458,7 +465,7 @@ def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
 
     assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')), Cursor('new', 'shardId-2', at('10:00:00')))
     assert made.notes == ('stream new is new: read from 2026-11-23T10:00:00Z on',)
-    assert made.resume_point is None
+    assert made.preparation.resume_point is None
 
 
 def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced() -> None:
@@ -468,7 +475,12 @@ def test_committed_windows_of_other_settings_are_not_rewritten_unless_replaced()
     over = [*args, '--start_over']
 
     assert 'window 2026-11-23T09:00:00Z is committed with other settings' in refusal(*over, store=store)
-    assert 'window 2026-11-23T09:00:00Z is committed' in refusal(*args, '--stop', 'now', store=store)
+    assert 'window 2026-11-23T09:00:00Z is committed' in refusal(
+        *args, '--stop', '2026-11-23T10:00:00Z', store=store)
+    assert refusal(*args, '--stop', 'now', '--replace', store=store) == (
+        '--rename, --json_field or the version of the transforms: resume.json goes on at 2026-11-23T10:00:00Z with the '
+        'former, and windows of this run would be in its way; keep to it, end at --stop=2026-11-23T10:00:00Z, or write '
+        'to another --output')
     assert plan(*args, '--stop', '2026-11-23T09:00:00Z', '--start', '2026-11-23T08:00:00Z', store=store).start_ms
     assert plan(*over, '--replace', store=store).start_ms == at('09:00:00')
 
@@ -478,13 +490,27 @@ def test_a_resume_with_other_settings_looks_for_what_the_former_run_left_and_not
 
     made = plan('--rename', 'none', store=store)
 
-    assert made.orphan_range == (at('10:00:00'), at('11:00:00') + DAY)
-    assert made.resume_point == ResumePoint(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
-    assert made.resume_point is not None
-    write_resume_point(store, made.resume_point)
+    assert made.preparation.orphan_range == (at('10:00:00'), at('11:00:00') + DAY)
+    assert noted(made) == ResumePoint(at('10:00:00'), 0, POSITIONS, settings('--rename', 'none'))
+    assert made.preparation.resume_point is not None
+    assert made.preparation.cleanup
+    done = msgspec.structs.replace(made.preparation.cleanup, begun=True)
+    write_resume_point(store, msgspec.structs.replace(made.preparation.resume_point, cleanup=done))
     again = plan('--rename', 'none', store=store)
-    assert (again.orphan_range, again.resume_point) == (None, None)
-    assert plan(store=store).orphan_range == made.orphan_range
+    assert (again.preparation.generation, again.cursors) == (1, made.cursors)
+    assert plan(store=store).preparation.orphan_range == made.preparation.orphan_range
+
+
+def test_a_preparation_that_was_cut_short_takes_over_once_more() -> None:
+    store = resumable(at('10:00:00'))
+    made = plan('--rename', 'none', store=store)
+    assert made.preparation.resume_point
+    write_resume_point(store, made.preparation.resume_point)
+
+    again = plan('--rename', 'none', store=store)
+
+    assert (made.preparation.generation, again.preparation.generation) == (1, 2)
+    assert again.preparation.orphan_range == made.preparation.orphan_range
 
 
 def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
@@ -495,9 +521,9 @@ def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
         made = plan(*args, store=store, created=known, shards=('shardId-1',))
 
         assert made.cursors[2:] == (Cursor('new', 'shardId-1', at('10:00:00')),)
-        assert made.orphan_range
-        if made.resume_point:
-            write_resume_point(store, made.resume_point)
+        assert made.preparation.orphan_range
+        if made.preparation.resume_point:
+            write_resume_point(store, made.preparation.resume_point)
 
 
 @pytest.mark.parametrize(('args', 'end'), [
@@ -507,14 +533,14 @@ def test_a_stream_that_is_added_is_not_noted_before_it_has_positions() -> None:
 def test_a_run_that_replaces_looks_for_leftovers_in_its_own_windows(args: list[str], end: int) -> None:
     made = plan('--start', '2026-11-23T09:00:00Z', *args, store=resumable(at('10:00:00')))
 
-    assert made.orphan_range == (at('09:00:00'), end)
+    assert made.preparation.orphan_range == (at('09:00:00'), end)
 
 
-@pytest.mark.parametrize('args', [[], ['--start', '2026-11-23T09:00:00Z'], ['--start', 'earliest', '--stop', 'now'],
-                                  ['--start', 'earliest', '--stop', 'now', '--rename', 'none']])
+@pytest.mark.parametrize('args', [[], ['--start', '2026-11-23T09:00:00Z'], ['--start', 'earliest', '--stop', 'now'], [
+    '--start', 'earliest', '--stop', '2026-11-23T10:00:00Z', '--rename', 'none']])
 def test_other_runs_list_no_objects(args: list[str]) -> None:
-    assert plan(*args, store=resumable(at('10:00:00'))).orphan_range is None
-    assert plan(*args[:2]).orphan_range is None
+    assert plan(*args, store=resumable(at('10:00:00'))).preparation.orphan_range is None
+    assert plan(*args[:2]).preparation.orphan_range is None
 
 
 def test_a_stop_in_the_far_future_is_planned_at_once() -> None:

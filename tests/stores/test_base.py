@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import stat
@@ -45,6 +46,40 @@ def test_a_deleted_path_is_gone_and_no_other(store: Store) -> None:
     store.delete('a/b')
 
     assert (store.get('a/b'), store.get('a/bc')) == (None, b'2')
+
+
+def test_only_what_is_absent_is_created(store: Store) -> None:
+    assert store.create('a/b', b'1')
+    assert not store.create('a/b', b'2')
+
+    assert store.get('a/b') == b'1'
+
+
+def test_a_swap_replaces_what_it_names_and_nothing_else(store: Store) -> None:
+    assert store.swap('a', None, b'1')
+    assert not store.swap('a', None, b'2')
+    assert not store.swap('a', b'2', b'3')
+    assert store.get('a') == b'1'
+    assert store.swap('a', b'1', b'2')
+    assert store.swap('a', b'1', b'2')  # as after an answer that was lost
+    assert not store.swap('a', b'1', None)
+    assert store.get('a') == b'2'
+    assert store.swap('a', b'2', None)
+    assert store.get('a') is None
+
+
+def test_of_many_swaps_in_a_folder_at_once_none_is_lost(tmp_path: pathlib.Path) -> None:
+    store = FolderStore(str(tmp_path))
+    store.put('names', b'')
+
+    def append(number: int) -> None:
+        while not store.swap('names', before := store.get('names') or b'', before + b'%d ' % number):
+            pass
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(append, range(20)))
+
+    assert sorted(map(int, (store.get('names') or b'').split())) == list(range(20))
 
 
 def test_a_list_has_the_sorted_paths_below_its_prefix(store: Store) -> None:
