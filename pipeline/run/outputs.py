@@ -10,9 +10,12 @@ from pipeline.options.options import Options
 from pipeline.paths import RESUME
 from pipeline.stores.base import FolderStore, Store
 from pipeline.stores.s3 import S3Store
+from transforms.records import ERROR_CODES
 
 #: In a place that was moved: the output whose errors or backups are there.
 OWNER = '.written-by'
+#: Where objects and manifests are, below an output.
+FOLDERS = ('events', 'errors', 'backup', 'manifests')
 
 
 def store_at(uri: str, options: Options) -> Store:
@@ -39,6 +42,53 @@ def check_outputs(options: Options) -> None:
         with _naming(name):
             store.check_writable()
             _check_owner(name, store, options)
+    check_nesting(options)
+
+
+def check_nesting(options: Options) -> None:
+    """Raise RunRefused if a place lies in the folders of another output, or another output in those of a place.
+
+    Readers of one would see the lines of both.
+    """
+    for name, store in _places(options):
+        uri = getattr(options, name)
+        for outer in _outer(uri):
+            if _is_output(store_at(outer, options), ''):
+                raise RunRefused(f'--{name}: got {uri}, which lies in the folders of the output {outer}: give a place '
+                                 'outside of it')
+        for kind in FOLDERS:
+            inner = _inner(store, f'{kind}/')
+            if inner:
+                raise RunRefused(f'--{name}: got {uri}, in whose folders another output lies, {uri}/{inner}: give a '
+                                 'place that holds none')
+
+
+def _outer(uri: str) -> Iterator[str]:
+    """Yield the URIs in whose folders a place might lie."""
+    scheme, slashes, path = uri.rpartition('://')
+    parts = path.split('/')
+    for number in range(1, len(parts)):
+        if parts[number] in FOLDERS:
+            yield f'{scheme}{slashes}' + ('/'.join(parts[:number]) or '/')
+
+
+def _inner(store: Store, folder: str) -> str:
+    """Return the path of an output below a folder of objects, '' if there is none. Folders of objects are passed over.
+    """
+    for name in store.folders(folder):
+        if not name.startswith('year=') and name not in ERROR_CODES:
+            path = f'{folder}{name}/'
+            found = path[:-1] if _is_output(store, path) else _inner(store, path)
+            if found:
+                return found
+    return ''
+
+
+def _is_output(store: Store, folder: str) -> bool:
+    """Return whether a job writes there. What may not be read is no output that we know of."""
+    with contextlib.suppress(StoreError):
+        return any(store.get(folder + name) is not None for name in (RESUME, OWNER))
+    return False
 
 
 def claim_outputs(options: Options) -> None:

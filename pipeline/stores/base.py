@@ -44,6 +44,9 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the paths that begin with the prefix (which ends in `/`), sorted."""
 
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders directly below the prefix (which is '' or ends in `/`), sorted."""
+
     def check_writable(self) -> None:
         """Raise if nothing can be stored here. Leave nothing behind."""
 
@@ -80,6 +83,10 @@ class MemoryStore(dict[str, bytes]):
 
     def list(self, prefix: str) -> Iterator[str]:
         return iter(sorted(path for path in self if path.startswith(prefix)))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        below = (path[len(prefix):] for path in self if path.startswith(prefix))
+        return tuple(sorted({path.split('/', 1)[0] for path in below if '/' in path}))
 
     def check_writable(self) -> None:
         """Do nothing: a dictionary takes everything."""
@@ -150,6 +157,14 @@ class FolderStore:
     def list(self, prefix: str) -> Iterator[str]:
         files = (file for file in pathlib.Path(self.root, prefix).rglob('*') if file.is_file())
         return iter(sorted(file.relative_to(self.root).as_posix() for file in files if file.name[0] != '.'))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        with self._refusing('list', prefix):
+            try:
+                return tuple(sorted(entry.name for entry in os.scandir(pathlib.Path(self.root, prefix))
+                                    if entry.is_dir()))
+            except FileNotFoundError:
+                return ()
 
     def check_writable(self) -> None:
         self.put(PROBE, b'')

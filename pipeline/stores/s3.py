@@ -120,11 +120,20 @@ class S3Store:
                 client.delete_object(Bucket=self.bucket, Key=key)
 
     def list(self, prefix: str) -> Iterator[str]:
-        token: dict[str, str] = {}
-        while True:
-            page = self._call('ListObjectsV2', prefix, functools.partial(self._page, token))
+        for page in self._pages(prefix):
             for item in page.get('Contents', ()):
                 yield item['Key'][len(self.prefix) + 1 if self.prefix else 0:]
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        return tuple(item['Prefix'].split('/')[-2] for page in self._pages(prefix, Delimiter='/')
+                     for item in page.get('CommonPrefixes', ()))
+
+    def _pages(self, prefix: str, **more: str) -> Iterator[Any]:
+        """Yield the pages of a listing."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._call('ListObjectsV2', prefix, functools.partial(self._page, more | token))
+            yield page
             if not page.get('IsTruncated'):
                 return
             token = {'ContinuationToken': page['NextContinuationToken']}

@@ -71,3 +71,29 @@ def test_errors_and_backup_may_share_a_place_or_lie_in_the_output(tmp_path: path
     check_outputs(options(tmp_path, errors='lake', backup='moved'))
 
     assert options(tmp_path, errors='lake', backup='moved').separate_outputs == {'backup': f'{tmp_path}/moved'}
+
+
+@pytest.mark.parametrize('marker', ['resume.json', '.written-by'])
+@pytest.mark.parametrize('folder', ['events/team-b', 'errors/a/b', 'backup/x', 'manifests/x', 'errors/events'])
+def test_an_output_inside_another_is_refused_whichever_comes_first(
+        tmp_path: pathlib.Path, folder: str, marker: str) -> None:
+    (tmp_path / 'lake' / folder).mkdir(parents=True)
+    check_outputs(options(tmp_path))
+    (tmp_path / 'lake' / folder / marker).touch()
+    assert refusal(options(tmp_path)) == (
+        f'--output: got {tmp_path}/lake, in whose folders another output lies, {tmp_path}/lake/{folder}: give a place '
+        'that holds none')
+
+    (tmp_path / 'lake' / folder / marker).rename(tmp_path / 'lake' / marker)
+    for inner in (options(tmp_path, f'lake/{folder}'), options(tmp_path, 'other', errors=f'lake/{folder}/more')):
+        assert f'which lies in the folders of the output {tmp_path}/lake: give a place outside of it' in refusal(inner)
+
+
+def test_outputs_beside_each_other_and_folders_of_objects_are_in_nobodys_way(tmp_path: pathlib.Path) -> None:
+    for folder in ('events/year=2026/month=11', 'errors/invalid-json/year=2026', 'team-b'):
+        (tmp_path / 'lake' / folder).mkdir(parents=True)
+        (tmp_path / 'lake' / folder / 'resume.json').touch()
+
+    check_outputs(options(tmp_path))
+    check_outputs(options(tmp_path, 'lake/team-b'))
+    check_outputs(options(tmp_path, 'events/lake'))

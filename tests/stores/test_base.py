@@ -90,6 +90,14 @@ def test_a_list_has_the_sorted_paths_below_its_prefix(store: Store) -> None:
     assert list(store.list('none/')) == []
 
 
+def test_folders_are_those_directly_below_a_prefix(store: Store) -> None:
+    for path in ('a/2/x', 'a/1/y/z', 'a/file', 'b/3/x', 'ab/4/x'):
+        store.put(path, b'')
+
+    assert [store.folders(prefix) for prefix in ('a/', '', 'none/')] == [
+        ('1', '2'), ('a', 'ab', 'b'), ()]
+
+
 def test_a_memory_store_records_every_effect_in_order() -> None:
     store = MemoryStore()
     store.put('a', b'1')
