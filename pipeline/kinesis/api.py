@@ -23,7 +23,6 @@ class Summary(NamedTuple):
 
     created_ms: int
     retention_ms: int
-    open_shards: int
     now_ms: int
 
 

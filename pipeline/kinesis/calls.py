@@ -36,8 +36,7 @@ class BotoKinesis:
         answer = self._call('describe_stream_summary', stream, None, **_stream(stream))
         summary = answer['StreamDescriptionSummary']
         return Summary(created_ms=ms(summary['StreamCreationTimestamp']),
-                       retention_ms=summary['RetentionPeriodHours'] * 3_600_000,
-                       open_shards=summary['OpenShardCount'], now_ms=_now_ms(answer))
+                       retention_ms=summary['RetentionPeriodHours'] * 3_600_000, now_ms=_now_ms(answer))
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
         """Return every shard that retention keeps, and AWS's time of the first answer (epoch ms).

@@ -28,7 +28,8 @@ ADVICE = {
     'KMSInvalidStateException': 'the KMS key of the stream must be enabled and not about to be deleted',
     'KMSNotFoundException': 'the KMS key of the stream is gone: restore it, or encrypt the stream with another',
     'KMSOptInRequired': 'subscribe the AWS account to KMS',
-    'ResourceNotFoundException': 'check the name of the stream, the account and the region'}
+    'ResourceNotFoundException': 'check the name of the stream, the account and the region; if it was deleted, leave '
+                                 'out --stream {stream} and give --new_layout to go on with the others'}
 
 
 class PassingError(Exception):
@@ -59,7 +60,9 @@ def error_of(error: Exception, call: str, stream: str, shard: str | None) -> Exc
             return PassingError(code, reason_of(error, NETWORK))
         if code == 'ResourceNotFoundException' and shard:
             return ShardGone()
-        advice = f'grant kinesis:{error.operation_name} on the stream' if code in DENIED else ADVICE.get(code, '')
+        advice = ADVICE.get(code, '').format(stream=stream)
+        if code in DENIED:
+            advice = f'grant kinesis:{error.operation_name} on the stream'
     elif passes(error):
         return PassingError(name_of(error), reason_of(error, NETWORK))
     return ReadError(f'Kinesis {call} on {_target(stream, shard)} failed with {name_of(error)}: '

@@ -104,13 +104,17 @@ class Poller:
             self._counts.update(pages=1, empty_pages=not fetched.page.records)
             if not self._nothing_lost(state, fetched.cursor, fetched.page.now_ms):
                 return Step(state, [], progress=False)
+        if fetched.page.records and not fetched.cursor.part_bytes:
+            # A shard that listings do not show any more holds no records. One of the two answers is wrong, so the shard
+            # is asked again; without its share of the hash range, its parts are not known.
+            self._counts['failed_calls'] += 1
+            return Step(state.with_cursor(fetched.cursor), [], progress=False)
         return self._assign(state, fetched.cursor, fetched.page)
 
     def _assign(self, state: ReaderState, cursor: Cursor, page: Page) -> Step:
         """Return the step that emits the records of a page that belong to the current window."""
         end_ms = state.window_ms + self._settings.flush_ms
-        cursor, batches, rest, overtaken = assign_page(
-            cursor, page, state.window_ms, end_ms, self._settings.flush_bytes)
+        cursor, batches, rest, overtaken = assign_page(cursor, page, state.window_ms, end_ms, cursor.part_bytes)
         if rest:
             self._pages.keep(cursor, rest)
         else:

@@ -13,7 +13,7 @@ from pipeline.source import ReaderReport, ShardCounts, ShardPosition
 
 NEVER = 1 << 60
 #: The first byte of an encoded restriction: state of another version is refused instead of being misread.
-VERSION = b'\x02'
+VERSION = b'\x03'
 
 
 class ReaderId(NamedTuple):
@@ -33,7 +33,8 @@ class Cursor:
     more will come. `walked_ms` is the time that reading has reached, also through stretches without records.
     `iterator` returns the page that is next or being read; its age counts from `issued_ms` of the local clock.
     `records`, `bytes` and `first` (a sequence number) are those of the current window. `unlisted_ms` is the time of
-    the first listing that did not show the shard, 0 if the last one did.
+    the first listing that did not show the shard, 0 if the last one did. `part_bytes` is the size of a part of this
+    shard in record bytes, 0 until a listing has shown the shard.
     """
 
     stream: str
@@ -50,6 +51,7 @@ class Cursor:
     bytes: int = 0
     first: str = ''
     unlisted_ms: int = 0
+    part_bytes: int = 0
 
     @property
     def key(self) -> str:

@@ -65,7 +65,7 @@ class Reader:
         if not self._discovery.wait_s(state, self._waits_for_listing(state)):
             state = self._discovery.list(state)
             yield Step(state, [], progress=False)
-        for step in self._poller.steps(state, self._unfinished(state), budget):
+        for step in self._poller.steps(state, self._readable(state), budget):
             state = step.state
             yield step
         while not state.done and not budget.spent and self._may_close(state):
@@ -77,6 +77,10 @@ class Reader:
         """Return the cursors of shards that have not passed the end of the current window."""
         end_ms = state.window_ms + self._settings.flush_ms
         return [cursor for cursor in state.cursors if cursor.reached_ms < end_ms]
+
+    def _readable(self, state: ReaderState) -> list[Cursor]:
+        """Return the cursors to read: none before the first listing, which tells the size of the parts."""
+        return self._unfinished(state) if state.listed_ms else []
 
     def _may_close(self, state: ReaderState) -> bool:
         return self._listed_past(state) and not self._unfinished(state)
@@ -95,8 +99,8 @@ class Reader:
         """Return the seconds until there is something to do."""
         if state.done or self._may_close(state):
             return 0.0
-        unfinished = self._unfinished(state)
-        return min([*map(self._poller.wait_s, unfinished), self._discovery.wait_s(state, urgent=not unfinished)])
+        readable = self._readable(state)
+        return min([*map(self._poller.wait_s, readable), self._discovery.wait_s(state, urgent=not readable)])
 
     def _close(self, state: ReaderState) -> Step:
         """Return the step that closes the current window; its state begins the next one, or is done."""

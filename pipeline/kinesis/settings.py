@@ -28,8 +28,9 @@ class ReadSettings:
 
     Both are window starts in epoch ms; without an end, `stop_ms` is None. `cursors` are the positions to go on from. A
     shard that is not among them is read from `since_ms` (0: from its beginning). Windows are `flush_ms` long and close
-    `slack_ms` after their end; `flush_bytes` is the size of a part of a shard in a window, in record bytes. `run_id`
-    names this run within its process, where slices are found by it.
+    `slack_ms` after their end; `flush_bytes` is the largest size of a part of a shard in a window, in record bytes;
+    `output_shards` is how many objects share the shards. `run_id` names this run within its process, where slices are
+    found by it.
     """
 
     streams: tuple[StreamInfo, ...]
@@ -43,3 +44,4 @@ class ReadSettings:
     endpoint_url: str | None = None
     region: str | None = None
     run_id: str = ''
+    output_shards: int = 1

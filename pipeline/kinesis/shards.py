@@ -4,6 +4,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from pipeline.kinesis.api import KinesisApi, ShardInfo
 from pipeline.kinesis.errors import PassingError
@@ -14,6 +15,8 @@ from pipeline.kinesis.shared import Shared
 from pipeline.paths import stable_hash
 
 HASH_RANGE = 1 << 128
+#: What the objects of one part may gather in a worker, in MiB of records: see docs/runners.md, Memory.
+GATHER_MIB = 2048
 #: A closed shard that listings have not shown for this long is past its retention.
 FORGET_MS = 3_600_000
 LISTING_S = 10.0
@@ -21,15 +24,36 @@ LISTING_S = 10.0
 LISTING_SOON_S = 1.0
 SKEW_MS = 60_000
 
+Key = tuple[str, str]
+
+
+class Listed(NamedTuple):
+    """What a listing says of a shard: whether it still takes records, and the size of its parts in record bytes."""
+
+    is_open: bool
+    part_bytes: int
+
 
 def owner_of(stream: str, shard: str, readers: int) -> int:
     """Return the number of the reader that reads that shard: the same on every machine and in every run."""
     return stable_hash(f'{stream}/{shard}') % readers
 
 
-def owned_by(shards: Mapping[tuple[str, str], bool], reader_id: ReaderId) -> dict[tuple[str, str], bool]:
+def owned_by(shards: Mapping[Key, Listed], reader_id: ReaderId) -> dict[Key, Listed]:
     """Return the shards that this reader reads, of all shards by (stream, shard)."""
-    return {key: is_open for key, is_open in shards.items() if owner_of(*key, reader_id.readers) == reader_id.number}
+    return {key: listed for key, listed in shards.items() if owner_of(*key, reader_id.readers) == reader_id.number}
+
+
+def part_bytes_of(shard: ShardInfo, settings: ReadSettings) -> int:
+    """Return the size of a part of that shard in record bytes: `flush_bytes`, or less if the shard is narrow.
+
+    Each output shard may gather 2 GiB. The streams share that evenly, and the open shards of a stream by their part of
+    the hash range, which never changes. So however many shards there are, their parts fit. A share is rounded up to a
+    whole MiB, because shards of equal size may differ by a hash.
+    """
+    hashes = shard.last_hash + 1 - shard.first_hash
+    share_mib = -(-GATHER_MIB * settings.output_shards * hashes // (HASH_RANGE * len(settings.streams)))
+    return min(settings.flush_bytes, max(1, share_mib) << 20)
 
 
 def covers_hash_range(shards: Iterable[ShardInfo]) -> bool:
@@ -42,30 +66,29 @@ def covers_hash_range(shards: Iterable[ShardInfo]) -> bool:
     return expected == HASH_RANGE
 
 
-def list_streams(api: KinesisApi, settings: ReadSettings) -> tuple[dict[tuple[str, str], bool], int] | None:
-    """Return whether each (stream, shard) of all streams is open, and AWS's time (epoch ms) of the earliest listing.
+def list_streams(api: KinesisApi, settings: ReadSettings) -> tuple[dict[Key, Listed], int] | None:
+    """Return all shards of all streams by (stream, shard), and AWS's time (epoch ms) of the earliest listing.
 
     Return None if a listing is incomplete. Raise PassingError or ReadError if a call fails.
     """
-    found, times = dict[tuple[str, str], bool](), []
+    found, times = dict[Key, Listed](), []
     for stream in settings.streams:
         shards, listed_ms = api.list_shards(stream.address)
         if not covers_hash_range(shards):
             return None
-        found |= {(stream.name, shard.shard): shard.is_open for shard in shards}
+        found |= {(stream.name, shard.shard): Listed(shard.is_open, part_bytes_of(shard, settings)) for shard in shards}
         times.append(listed_ms)
     return found, min(times)
 
 
-def merge_listing(state: ReaderState, owned: Mapping[tuple[str, str], bool], listed_ms: int,
-                  since_ms: int) -> ReaderState:
+def merge_listing(state: ReaderState, owned: Mapping[Key, Listed], listed_ms: int, since_ms: int) -> ReaderState:
     """Return the state with a cursor for each new shard, without those of closed shards that are long unlisted.
 
-    `owned` says whether each shard of this reader is open, by (stream, shard). New shards are read from `since_ms`. If
-    a shard was taken for closed but is listed as open, it is read on: the answer without an iterator was wrong.
+    `owned` has the shards of this reader, by (stream, shard). New shards are read from `since_ms`. If a shard was taken
+    for closed but is listed as open, it is read on: the answer without an iterator was wrong.
     """
     known = {(cursor.stream, cursor.shard) for cursor in state.cursors}
-    new = [Cursor(stream, shard, since_ms) for stream, shard in owned.keys() - known]
+    new = [Cursor(*key, since_ms, part_bytes=owned[key].part_bytes) for key in owned.keys() - known]
     old = [_mark_listed(cursor, owned, listed_ms) for cursor in state.cursors]
     kept = [cursor for cursor in old
             if not (cursor.closed and cursor.unlisted_ms and listed_ms - cursor.unlisted_ms > FORGET_MS)]
@@ -73,12 +96,11 @@ def merge_listing(state: ReaderState, owned: Mapping[tuple[str, str], bool], lis
     return dataclasses.replace(state, cursors=cursors, listed_ms=max(state.listed_ms, listed_ms))
 
 
-def _mark_listed(cursor: Cursor, owned: Mapping[tuple[str, str], bool], listed_ms: int) -> Cursor:
-    is_open = owned.get((cursor.stream, cursor.shard))
-    if is_open is not None:
-        closed = cursor.closed and not is_open
-        unchanged = closed == cursor.closed and not cursor.unlisted_ms
-        return cursor if unchanged else dataclasses.replace(cursor, unlisted_ms=0, closed=closed)
+def _mark_listed(cursor: Cursor, owned: Mapping[Key, Listed], listed_ms: int) -> Cursor:
+    listed = owned.get((cursor.stream, cursor.shard))
+    if listed:
+        return dataclasses.replace(cursor, unlisted_ms=0, closed=cursor.closed and not listed.is_open,
+                                   part_bytes=listed.part_bytes)
     return cursor if cursor.unlisted_ms else dataclasses.replace(cursor, unlisted_ms=listed_ms)
 
 

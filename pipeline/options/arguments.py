@@ -89,7 +89,8 @@ def _flushing(parser: ArgumentParser) -> None:
     add('--flush_interval_s', type=flush_interval, default=300, metavar='SECONDS',
         help='length of a flush window, a divisor of 3600 (default: %(default)s)')
     add('--flush_size_mb', type=whole_number(1, 1024), default=64, metavar='MIB',
-        help='MiB of records of a Kinesis shard after which a new object begins, 1 to 1024 (default: %(default)s)')
+        help='MiB of records of a Kinesis shard after which a new object begins, 1 to 1024; fewer if there are so many '
+             'shards that an object might gather more than 2 GiB (default: %(default)s)')
     add('--slack_s', type=whole_number(0), default=10, metavar='SECONDS',
         help='how long after its arrival stamp a record may still be invisible to readers (default: %(default)s)')
     add('--output_shards', type=whole_number(1, 1000), default=1, metavar='N',
@@ -121,8 +122,8 @@ def _safety(parser: ArgumentParser) -> None:
     add('--replace', action='store_true',
         help='rewrite windows that were committed with other settings, such as another --rename (default: refuse)')
     add('--new_layout', action='store_true',
-        help='change the layout (flush interval, output shards, ...) of an output from its next full hour on '
-             '(default: refuse)')
+        help='change the layout (flush interval, output shards, ...) of an output from its next full hour on, or its '
+             'streams at once (default: refuse)')
 
 
 def _aws(parser: ArgumentParser) -> None:

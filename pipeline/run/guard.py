@@ -8,7 +8,14 @@ from pipeline.commit.manifests import Manifest, Settings, manifests_between
 from pipeline.commit.resume_point import ResumePoint
 from pipeline.errors import RunRefused
 from pipeline.options.options import Options
-from pipeline.run.settings import differences, made_again, placement_differences, stream_difference
+from pipeline.run.settings import (
+    differences,
+    made_again,
+    placement_differences,
+    same_layout,
+    same_placement,
+    stream_difference,
+)
 from pipeline.stores.base import Store
 from pipeline.windows import HOUR_MS, align_up, iso
 
@@ -16,17 +23,20 @@ from pipeline.windows import HOUR_MS, align_up, iso
 def check_resume(resume_point: ResumePoint, settings: Settings, new_layout: bool) -> int | None:
     """Compare the placement with that of resume.json.
 
-    Return None if they agree, else the full hour (epoch ms) from which `--new_layout` takes the new one. Raise
-    RunRefused if it was not given, and for a stream that was deleted and made again.
+    Return None if the run goes on with this one at once, else the full hour (epoch ms) from which `--new_layout` takes
+    it. Raise RunRefused if it was not given, and for a stream that was deleted and made again. Other streams need no
+    full hour: windows stay as they are, and a stream that is gone cannot be read up to one.
     """
     check_made_again(resume_point, settings)
     before, now = resume_point.settings.placement, settings.placement
-    if before == now:
+    if same_placement(before, now):
         return None
+    from_ms = resume_point.end_ms if same_layout(before, now) else align_up(resume_point.end_ms, HOUR_MS)
     if not new_layout:
+        hour = iso(from_ms) if same_layout(before, now) else 'the next full hour'
         raise RunRefused(f'{placement_differences(before, now)}: resume.json goes on with the former; keep to it, or '
-                         'give --new_layout to change from the next full hour on')
-    return align_up(resume_point.end_ms, HOUR_MS)
+                         f'give --new_layout to change from {hour} on')
+    return from_ms if from_ms > resume_point.end_ms else None
 
 
 def check_made_again(resume_point: ResumePoint, settings: Settings) -> None:
@@ -53,7 +63,7 @@ def check_replay(store: Store, resume_point: ResumePoint, settings: Settings, *,
                          f'former, and windows of this run would be in its way; keep to it, {sooner}or write to '
                          'another --output')
     before, now = resume_point.settings.placement, settings.placement
-    if before == now:
+    if same_placement(before, now):
         return
     committed = manifests_between(store, start_ms, end_ms)
     if not replace and sum(manifest.end_ms - manifest.window_ms for manifest in committed) < end_ms - start_ms:
@@ -107,7 +117,9 @@ def _other_settings(committed: Sequence[Manifest], settings: Settings, replays: 
     if former:
         over = '' if replays else ' --start_over'
         return f'{text}, and holds what the former stream held: begin after it with --start={iso(former[-1])}{over}'
-    return f'{text}: give --replace to write it again'
+    kept = settings.placement.streams
+    lost = sorted({name for manifest in committed for name in manifest.settings.placement.streams if name not in kept})
+    return f'{text}: give --replace to write it again' + (f', without what {" ".join(lost)} brought' if lost else '')
 
 
 def _check_moved(manifest: Manifest, options: Options) -> None:

@@ -22,9 +22,6 @@ from pipeline.run.start import Start, fresh, past_former, resumed
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up, iso
 
-#: What a group of one window may hold in memory: see docs/runners.md, Memory.
-GROUP_BYTES = 2 << 30
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -87,7 +84,6 @@ def _gather(options: Options, api: KinesisApi, store: Store) -> _Facts:
     streams = tuple(StreamInfo(stream.name, stream.arn or stream.name, stream.label, summary.created_ms,
                                summary.retention_ms)
                     for stream, summary in zip(options.streams, summaries, strict=True))
-    _check_memory(options, sum(summary.open_shards for summary in summaries))
     now_ms = min(summary.now_ms for summary in summaries)
     stop_ms = align_down(now_ms, options.flush_ms) if options.stop == 'now' else options.stop
     assert not isinstance(stop_ms, str)
@@ -102,24 +98,17 @@ def _gather(options: Options, api: KinesisApi, store: Store) -> _Facts:
         end_ms=writable_ms if stop_ms is None else min(stop_ms, writable_ms))
 
 
-def _check_memory(options: Options, open_shards: int) -> None:
-    largest = max(1, GROUP_BYTES // options.flush_bytes)
-    if -(-open_shards // options.output_shards) > largest:
-        raise RunRefused(f'--output_shards: got {options.output_shards}, must be {-(-open_shards // largest)} or more '
-                         f'for {open_shards} open shards: an object may gather --flush_size_mb from each, 2 GiB in all')
-
-
 def _plan_resume(facts: _Facts) -> Plan:
     """Go on from resume.json, up to the next hour with its layout if this one is new."""
     options, committed = facts.options, facts.committed
     if committed is None:
         raise RunRefused('--start=resume: there is no resume.json at --output; start at earliest, latest or a time')
-    until_ms = check_resume(committed, facts.settings, options.new_layout) or 0
-    former = committed.settings.placement if until_ms > committed.end_ms else None
+    until_ms = check_resume(committed, facts.settings, options.new_layout)
+    former = committed.settings.placement if until_ms else None
     start = resumed(committed, options, facts.streams, facts.api, facts.now_ms)
     if former is None:
         check_rewrite(facts.store, facts.settings, options, start_ms=start.ms, end_ms=facts.end_ms)
-    return dataclasses.replace(_plan_at(facts, start), former=former, former_until_ms=until_ms)
+    return dataclasses.replace(_plan_at(facts, start), former=former, former_until_ms=until_ms or 0)
 
 
 def _plan_fresh(facts: _Facts) -> Plan:

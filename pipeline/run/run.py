@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from botocore.exceptions import BotoCoreError
 
 from pipeline.aws import default_region
+from pipeline.commit.manifests import Placement
 from pipeline.commit.resume_point import follow, update_resume_point
 from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
 from pipeline.kinesis.api import KinesisApi
@@ -21,7 +22,7 @@ from pipeline.run.outputs import check_outputs, outputs_of
 from pipeline.run.plan import Plan, make_plan
 from pipeline.run.prepare import PlanOutdated, prepare
 from pipeline.run.report import sum_up
-from pipeline.run.settings import former_layout
+from pipeline.run.settings import former_arguments, former_layout
 from pipeline.runners.runners import beam_options, check_runner, runs_alone, runs_dry, runs_here
 from pipeline.stores.base import Store
 from pipeline.windows import align_down, iso
@@ -56,7 +57,7 @@ def _run_once(options: Options, say: Say) -> list[Options]:
     with _refusing():
         plan = make_plan(session.options, session.api, session.store)
     if plan.former:
-        return _former_first(session, plan, say)
+        return _former_first(session, plan, plan.former, say)
     try:
         _run_plan(session, plan, say)
     except PlanOutdated:
@@ -69,15 +70,15 @@ def _run_once(options: Options, say: Say) -> list[Options]:
     return []
 
 
-def _former_first(session: _Session, plan: Plan, say: Say) -> list[Options]:
+def _former_first(session: _Session, plan: Plan, placement: Placement, say: Say) -> list[Options]:
     """Return the run with the former layout, up to the hour of the new one, and behind it the run with the new one."""
     until_ms, options = plan.former_until_ms, session.options
     if not runs_here(options.runner):
-        raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: run up to there with the former '
-                         f'options and --start=resume --stop={iso(until_ms)}, then again with these')
+        raise RunRefused(f'--new_layout: the new layout begins at {iso(until_ms)}: add '
+                         f'{former_arguments(placement, plan.settings.placement)} --start=resume '
+                         f'--stop={iso(until_ms)} to go on to there with the former one, then run again without them')
     say(f'the new layout begins at {iso(until_ms)}: going on to there with the former one')
-    assert plan.former
-    former = former_layout(options, plan.former)
+    former = former_layout(options, placement)
     stop_ms = until_ms if plan.stop_ms is None else min(until_ms, align_down(plan.stop_ms, former.flush_ms))
     first = dataclasses.replace(former, start='resume', stop=stop_ms)
     reaches_stop = plan.stop_ms is not None and plan.stop_ms <= until_ms

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.commit.manifests import Content, Placement, Settings, StreamSettings
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
-from pipeline.options.types import Stream
 from pipeline.windows import iso
 
 #: Raised whenever the same stream and options give other objects than before.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 TRANSFORMS_VERSION = 2
+
+#: The options of the layout, as a placement holds them.
+LAYOUT_OPTIONS = tuple(name for name in Placement.__struct_fields__ if name not in ('layout', 'streams'))
 
 Streams = Mapping[str, StreamSettings]
 
@@ -31,15 +33,24 @@ def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
 
 
 def former_layout(options: Options, placement: Placement) -> Options:
-    """Return the options with the placement of a manifest or of resume.json."""
-    known = {stream.name: stream for stream in options.streams}
-    streams = tuple(Stream(name, known[name].arn if name in known else None, stream.label)
-                    for name, stream in placement.streams.items())
-    return dataclasses.replace(
-        options, streams=streams, new_layout=False, flush_interval_s=placement.flush_interval_s,
-        flush_size_mb=placement.flush_size_mb, output_shards=placement.output_shards,
-        compression=placement.compression, partition_time=placement.partition_time,
-        platform_field=placement.platform_field, time_field=placement.time_field)
+    """Return the options with the layout of resume.json; the streams stay those of the options."""
+    return dataclasses.replace(options, **{name: getattr(placement, name) for name in LAYOUT_OPTIONS})
+
+
+def former_arguments(before: Placement, now: Placement) -> str:
+    """Return the options that bring the former layout back: `--output_shards=1`."""
+    return ' '.join(f'--{name}={getattr(before, name)}' for name in LAYOUT_OPTIONS
+                    if getattr(before, name) != getattr(now, name))
+
+
+def same_layout(before: Placement, now: Placement) -> bool:
+    """Return whether two placements differ by their streams and the version of the layout at most."""
+    return all(getattr(before, name) == getattr(now, name) for name in LAYOUT_OPTIONS)
+
+
+def same_placement(before: Placement, now: Placement) -> bool:
+    """Return whether two placements differ by the version of the layout at most, which no option can change back."""
+    return same_layout(before, now) and before.streams == now.streams
 
 
 def made_again(before: Settings, now: Settings) -> list[str]:
@@ -51,14 +62,16 @@ def made_again(before: Settings, now: Settings) -> list[str]:
 
 def differences(before: Settings, now: Settings) -> str:
     """Say how two sets of settings differ: `--output_shards: was 1, is 2, --rename ...`."""
-    found = [placement_differences(before.placement, now.placement)] if before.placement != now.placement else []
+    found = [*_placement_differences(before.placement, now.placement)]
+    if before.placement.layout != now.placement.layout:
+        found.append(f'the version of the layout: was {before.placement.layout}, is {now.placement.layout}')
     if before.content != now.content:
         found.append('--rename, --json_field or the version of the transforms')
     return ', '.join(found)
 
 
 def placement_differences(before: Placement, now: Placement) -> str:
-    """Say how two placements differ: `--output_shards: was 1, is 2`."""
+    """Say how two placements differ by options: `--output_shards: was 1, is 2`."""
     return ', '.join(_placement_differences(before, now))
 
 
@@ -71,16 +84,12 @@ def stream_difference(before: Streams, now: Streams) -> str:
 
 
 def _placement_differences(before: Placement, now: Placement) -> Iterator[str]:
-    for name in Placement.__struct_fields__:
+    for name in LAYOUT_OPTIONS:
         was, now_is = getattr(before, name), getattr(now, name)
-        if was == now_is:
-            continue
-        if name == 'streams':
-            yield stream_difference(was, now_is)
-        elif name == 'layout':
-            yield f'the version of the layout: was {was}, is {now_is}'
-        else:
+        if was != now_is:
             yield f'--{name}: was {was}, is {now_is}'
+    if before.streams != now.streams:
+        yield stream_difference(before.streams, now.streams)
 
 
 def _named(streams: Streams) -> str:

@@ -43,16 +43,19 @@ class _Gap(NamedTuple):
 def resumed(resume_point: ResumePoint, options: Options, streams: Sequence[StreamInfo], api: KinesisApi,
             now_ms: int) -> Start:
     """Go on from resume.json. Raise RunRefused if a stream no longer holds what comes next."""
+    names = {stream.name for stream in streams}
+    notes = [f'stream {name} is left out: what arrived in it from {iso(resume_point.end_ms)} on is not read, and lost '
+             'if the stream is deleted' for name in resume_point.settings.placement.streams if name not in names]
     gaps = list(_gaps_behind(resume_point, streams, api, now_ms))
     if gaps:
-        return _after_gap('--start=resume', resume_point.end_ms, options, gaps)
-    names = {stream.name for stream in streams}
+        start = _after_gap('--start=resume', resume_point.end_ms, options, gaps)
+        return start._replace(note='; '.join([start.note, *notes]))
     known = [cursor_at(key, position) for key, position in sorted(resume_point.positions.items())]
     added = [stream for stream in streams if stream.name not in resume_point.settings.placement.streams]
     cursors = (*(cursor for cursor in known if cursor.stream in names),
                *_beginnings(api, added, resume_point.end_ms))
-    note = '; '.join(f'stream {stream.name} is new: read from {iso(resume_point.end_ms)} on' for stream in added)
-    return Start(resume_point.end_ms, resume_point.since_ms, cursors, note, anew=False)
+    notes += [f'stream {stream.name} is new: read from {iso(resume_point.end_ms)} on' for stream in added]
+    return Start(resume_point.end_ms, resume_point.since_ms, cursors, '; '.join(notes), anew=False)
 
 
 def _gaps_behind(resume_point: ResumePoint, streams: Sequence[StreamInfo], api: KinesisApi,

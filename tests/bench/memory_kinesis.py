@@ -31,7 +31,7 @@ class StubCalls:
             self._shards[self._names[number % shards]].append(RawRecord(sequence, arrival_ms, f'key-{number}', data))
 
     def summary(self, stream: str) -> Summary:
-        return Summary(BEGAN_MS, 365 * 24 * HOUR_MS, len(self._names), NOW_MS)
+        return Summary(BEGAN_MS, 365 * 24 * HOUR_MS, NOW_MS)
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
         bounds = [HASH_RANGE * number // len(self._names) for number in range(len(self._names) + 1)]

@@ -71,9 +71,13 @@ class Stream:
 
     def open_shards(self) -> list[dict[str, Any]]:
         """Return the open shards, sorted by hash range."""
-        shards = [shard for shard in self.kinesis.list_shards(StreamName=self.name)['Shards']
-                  if not shard['SequenceNumberRange'].get('EndingSequenceNumber')]
-        return sorted(shards, key=lambda shard: int(shard['HashKeyRange']['StartingHashKey']))
+        answer = self.kinesis.list_shards(StreamName=self.name)
+        shards = list(answer['Shards'])
+        while answer.get('NextToken'):
+            answer = self.kinesis.list_shards(NextToken=answer['NextToken'])
+            shards += answer['Shards']
+        return sorted((shard for shard in shards if not shard['SequenceNumberRange'].get('EndingSequenceNumber')),
+                      key=lambda shard: int(shard['HashKeyRange']['StartingHashKey']))
 
     def split(self, index: int, empty: bool = False) -> None:
         """Split the open shard of that index in two, then put a record into each unless `empty`."""

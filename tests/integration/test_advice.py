@@ -223,6 +223,23 @@ def test_another_placement_keeps_to_the_former_or_takes_a_new_layout(site: Site)
     assert site.numbers == [1, 2, 3, 4]
 
 
+def test_a_stream_that_grew_to_64_shards_goes_on_with_the_layout_that_it_had_or_another(site: Site) -> None:
+    site.put(1)
+    site.run(*NOW)
+    shards = [A]
+    while len(shards) < 64:
+        shards = [child for shard in shards for child in site.fake.split(shard)]
+    for number, shard in enumerate(shards, start=2):
+        site.fake.put(shard, b'{"n":%d}' % number)
+    site.fake.now_ms += HOUR_MS / 4
+
+    site.run(*NOW)
+    assert site.numbers == list(range(1, 66))
+    two = ['--output_shards', '2']
+    said = site.run(*NOW, *two, code=2)
+    site.follow(said, '--new_layout', *NOW, *two)
+
+
 def test_a_new_layout_elsewhere_is_two_runs(site: Site) -> None:
     site.put(1)
     site.run(*NOW)
@@ -232,9 +249,9 @@ def test_a_new_layout_elsewhere_is_two_runs(site: Site) -> None:
 
     said = site.run(*new, '--runner', 'PrismRunner', code=2)
 
-    assert 'run up to there with the former options and --start=resume --stop=2025-03-01T09:00:00Z' in said
+    assert 'to go on to there with the former one, then run again without them' in said
     site.fake.now_ms += HOUR_MS
-    site.follow(said, '--start=resume --stop=2025-03-01T09:00:00Z', *service)
+    site.follow(said, 'add --output_shards=1 --start=resume --stop=2025-03-01T09:00:00Z', *new)
     site.put(3)
     site.run(*new)
     assert (site.numbers, site.resume[11:16]) == ([1, 2, 3], '09:45')
@@ -383,18 +400,6 @@ def test_a_start_is_not_in_the_future(site: Site) -> None:
     now = re.search(r'must not be in the future; AWS says (\S+)', said)
     assert now
     site.run('--start', now[1])
-
-
-def test_more_output_shards_fit_into_memory(site: Site) -> None:
-    site.fake = FakeKinesis(33, now_ms=START)
-    site.put(1)
-
-    said = site.run(*NOW, code=2)
-
-    number = re.search('must be (.+) or more for 33 open shards', said)
-    assert number
-    site.run(*NOW, '--output_shards', number[1])
-    assert site.numbers == [1]
 
 
 def spoil(patch: pytest.MonkeyPatch) -> None:

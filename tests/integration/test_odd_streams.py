@@ -98,6 +98,31 @@ def test_a_stream_that_is_deleted_under_the_job_ends_it_with_one_line(
     assert 'Traceback' not in output
 
 
+def test_when_one_of_two_streams_is_deleted_the_job_ends_and_goes_on_with_the_other_as_it_says(
+        endpoint: str, tmp_path: pathlib.Path) -> None:
+    kept, old = (Stream(client('kinesis', endpoint), name, 1) for name in ('kept', 'old'))
+    both, alone = (Jobs(endpoint, names, Folder(tmp_path)) for names in (['kept', 'old'], ['kept']))
+    for stream in (kept, old):
+        stream.put()
+    job = both.start('job', '--start', 'earliest')
+    wait_for_job(job, lambda: len(both.backup('job')) == 40, 'the records of both')
+
+    old.kinesis.delete_stream(StreamName='old')
+    output = finish(job, code=1)
+    kept.put()
+    time.sleep(1.1)
+
+    error = [line for line in output.splitlines() if line.startswith('pipeline: error: ')]
+    assert len(error) == 1, output
+    for said in (error[0], both.run('job', '--stop', 'now', code=2)):
+        assert 'if it was deleted, leave out --stream old and give --new_layout' in said
+    assert 'keep to it, or give --new_layout' in alone.run('job', '--stop', 'now', code=2)
+    report = alone.run('job', '--stop', 'now', '--new_layout')
+    assert 'note       stream old is left out: what arrived in it from' in report
+    assert 'left out' not in alone.run('job', '--stop', 'now')
+    assert alone.backup('job') == kept.backup() | old.backup()
+
+
 def test_a_stream_that_is_just_being_made_is_waited_for(tmp_path: pathlib.Path) -> None:
     with kinesis_local(tmp_path, CREATE_STREAM_DURATION='12s') as endpoint:
         kinesis = client('kinesis', endpoint)

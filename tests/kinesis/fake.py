@@ -156,7 +156,7 @@ class FakeKinesis:
 
     def summary(self, stream: str) -> Summary:
         self._note('summary', stream, None)
-        return Summary(self.created_ms, self.retention_ms, len(self._open()), self._date())
+        return Summary(self.created_ms, self.retention_ms, self._date())
 
     def list_shards(self, stream: str) -> tuple[list[ShardInfo], int]:
         self._note('list_shards', stream, None)
@@ -236,9 +236,6 @@ class FakeKinesis:
 
     def _is_kept(self, shard: FakeShard) -> bool:
         return shard.closed_ms is None or shard.closed_ms > self._horizon_ms()
-
-    def _open(self) -> list[FakeShard]:
-        return [shard for shard in self.shards.values() if shard.closed_ms is None]
 
     def _date(self) -> int:
         """Return the time in whole seconds, like the Date header of AWS."""

@@ -3,9 +3,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+from botocore.exceptions import ClientError
+
+from pipeline.errors import ReadError
 from pipeline.kinesis.api import Page, ShardInfo, Summary
 from pipeline.kinesis.deaggregate import deaggregate_batch
-from pipeline.kinesis.errors import PassingError
+from pipeline.kinesis.errors import PassingError, ShardGone, error_of
 from pipeline.kinesis.settings import ReadSettings
 from tests.kinesis.driver import Driver, data_of
 from tests.kinesis.fake import START_MS, FakeKinesis
@@ -99,3 +103,20 @@ def test_three_readers_share_the_shards_of_both_streams() -> None:
 
     assert sorted(data_of(driver.run(5))) == ['a', 'd', 'e']
     assert sum(len(state.cursors) for state in driver.states) == 3
+
+
+@pytest.mark.parametrize('listed_late', [False, True])
+def test_a_stream_that_is_deleted_meanwhile_ends_the_reader_with_the_options_that_go_on(listed_late: bool) -> None:
+    fake = Two()
+    fake.other.put(A, b'unread', START_MS + 25_000)
+    driver = Driver(fake)
+    driver.run(3)
+    gone = ClientError({'Error': {'Code': 'ResourceNotFoundException'}}, 'any')
+    for call in ('summary', *(() if listed_late else ('list_shards',))):
+        fake.other.fail(call, *[error_of(gone, call, ARN, None) for _ in range(9)])
+    fake.other.fail('records', *[ShardGone() for _ in range(9)])
+
+    with pytest.raises(ReadError, match=f'if it was deleted, leave out --stream {ARN} and give --new_layout to go on'):
+        driver.run(60)
+
+    assert driver.states[0].window_ms == START_MS  # nothing was closed without its records

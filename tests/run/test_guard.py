@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.commit.ledger import add_up
@@ -11,7 +12,7 @@ from pipeline.commit.resume_point import ResumePoint
 from pipeline.errors import RunRefused
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.types import iso_ms
-from pipeline.run.guard import check_resume, check_rewrite
+from pipeline.run.guard import check_replay, check_resume, check_rewrite
 from pipeline.run.settings import settings_of
 from pipeline.stores.base import MemoryStore
 from tests.command_lines import options_of
@@ -60,8 +61,7 @@ def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
     (['--partition_time', 'arrival'], None, '--partition_time: was event, is arrival'),
     (['--platform_field', 'os'], None, '--platform_field: was platform, is os'),
     (['--time_field', 'at'], None, '--time_field: was event_time, is at'),
-    ([], [info(label='web')], '--stream: was app, is web=app'),
-    ([], [info(), info('b')], '--stream: was app, is app b')])
+    (['--time_field', 'at'], [info('b')], '--time_field: was event_time, is at, --stream: was app, is b')])
 def test_going_on_with_another_placement_is_refused_with_both_values(
         args: list[str], streams: list[StreamInfo] | None, difference: str) -> None:
     now = settings(*args, streams=streams)
@@ -73,7 +73,47 @@ def test_going_on_with_another_placement_is_refused_with_both_values(
 
 
 def test_at_a_full_hour_the_new_layout_begins_at_once() -> None:
-    assert check_resume(resume_point(settings(), HOUR), settings('--output_shards', '2'), True) == HOUR
+    assert check_resume(resume_point(settings(), HOUR), settings('--output_shards', '2'), True) is None
+
+
+@pytest.mark.parametrize(('streams', 'difference'), [
+    ([info(label='web')], 'was app old, is web=app'), ([info(), info('b')], 'was app old, is app b'),
+    ([info()], 'was app old, is app'), ([info(), info('b'), info('old')], 'was app old, is app b old')])
+@pytest.mark.parametrize('version', [1, 2])
+def test_other_streams_are_refused_or_taken_at_once_by_new_layout(
+        streams: list[StreamInfo], difference: str, version: int) -> None:
+    before, now = of_version(version, streams=[info(), info('old')]), settings(streams=streams)
+
+    assert refusal(check_resume, resume_point(before), now, False) == (
+        f'--stream: {difference}: resume.json goes on with the former; keep to it, or give --new_layout to change from '
+        '2026-11-23T10:15:00Z on')
+    assert check_resume(resume_point(before), now, True) is None
+
+
+def of_version(version: int, *args: str, streams: list[StreamInfo] | None = None) -> Settings:
+    """Return settings that another version of this program made."""
+    made = settings(*args, streams=streams)
+    return msgspec.structs.replace(made, placement=msgspec.structs.replace(made.placement, layout=version))
+
+
+@pytest.mark.parametrize('version', [1, 3])
+@pytest.mark.parametrize('new_layout', [False, True])
+def test_another_version_of_the_layout_goes_on_at_any_window_without_a_word(version: int, new_layout: bool) -> None:
+    assert check_resume(resume_point(of_version(version)), settings(), new_layout) is None
+    with pytest.raises(RunRefused, match='^--output_shards: was 2, is 1: resume.json goes on with the former; keep to'):
+        check_resume(resume_point(of_version(version, '--output_shards', '2')), settings(), False)
+
+
+def test_windows_of_another_version_of_the_layout_are_written_again_by_replace_alone() -> None:
+    store, now = committed(of_version(1), WINDOW), settings()
+    bounds = {'start_ms': WINDOW, 'end_ms': WINDOW + 300_000}
+
+    assert refusal(check_rewrite, store, now, options_of(), **bounds) == (
+        'window 2026-11-23T10:15:00Z is committed with other settings (the version of the layout: was 1, is 2): give '
+        '--replace to write it again')
+    check_rewrite(store, now, REPLACE, **bounds)
+    for replace in (False, True):  # beyond resume.json too
+        check_replay(store, resume_point(of_version(1)), now, **bounds, replace=replace)
 
 
 def test_other_content_goes_on_without_a_word() -> None:
@@ -108,6 +148,14 @@ def test_rewriting_windows_of_other_settings_is_refused_unless_replaced(args: li
         'again')
     check_rewrite(store, now, REPLACE, start_ms=WINDOW, end_ms=WINDOW + 300_000)
     check_rewrite(store, now, options_of(), start_ms=WINDOW + 600_000, end_ms=WINDOW + 900_000)
+
+
+def test_a_rewrite_without_a_stream_that_the_windows_have_says_what_would_be_lost() -> None:
+    store = committed(settings(streams=[info(), info('old')]), WINDOW)
+
+    assert refusal(check_rewrite, store, settings(), options_of(), start_ms=WINDOW, end_ms=WINDOW + 300_000) == (
+        'window 2026-11-23T10:15:00Z is committed with other settings (--stream: was app old, is app): give --replace '
+        'to write it again, without what old brought')
 
 
 @pytest.mark.parametrize(('committed_with', 'now', 'message'), [

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import Settings, make_manifest, write_manifest
-from pipeline.commit.resume_point import ResumePoint, write_resume_point
+from pipeline.commit.resume_point import ResumePoint, advance_resume_point, write_resume_point
 from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import ShardInfo, Summary
 from pipeline.kinesis.calls import ask
@@ -18,7 +18,7 @@ from pipeline.kinesis.positions import Cursor
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.types import iso_ms
 from pipeline.run.plan import Plan, make_plan, now_of
-from pipeline.run.settings import settings_of
+from pipeline.run.settings import former_layout, settings_of
 from pipeline.source import ShardPosition
 from pipeline.stores.base import MemoryStore
 from pipeline.windows import iso
@@ -42,7 +42,6 @@ class ScriptedCalls:
     created: dict[str, int]
     now_ms: int = NOW
     ahead_ms: dict[str, int] = dataclasses.field(default_factory=dict)
-    open_shards: int = 1
     shards: tuple[str, ...] = ()
     failures: int = 0
     retention_ms: int = DAY
@@ -52,8 +51,7 @@ class ScriptedCalls:
         if self.failures:
             self.failures -= 1
             raise PassingError('InternalFailure')
-        return Summary(self.created[stream], self.retention_ms, self.open_shards,
-                       self.now_ms + self.ahead_ms.get(stream, 0))
+        return Summary(self.created[stream], self.retention_ms, self.now_ms + self.ahead_ms.get(stream, 0))
 
     def holds(self, stream: str, shard: str, sequence: str) -> bool:
         return (stream, shard, sequence) in self.kept
@@ -441,6 +439,18 @@ def test_another_layout_goes_on_with_the_former_one_up_to_the_hour() -> None:
     assert (made.former, made.former_until_ms) == (settings().placement, at('11:00:00'))
 
 
+def test_a_stream_that_grew_goes_on_with_the_layout_that_it_had() -> None:
+    grown: dict[str, Any] = {'shards': tuple(f'shardId-{number}' for number in range(126)),
+                             'store': resumable(at('10:05:00'))}
+
+    for args in ([], ['--stop', 'now']):
+        made = plan(*args, **grown)
+        assert (made.start_ms, made.former) == (at('10:05:00'), None)
+    assert 'give --new_layout to change from the next full hour on' in refusal('--output_shards', '2', **grown)
+    made = plan('--output_shards', '2', '--new_layout', **grown)
+    assert (made.former, made.former_until_ms) == (settings().placement, at('11:00:00'))
+
+
 def test_at_the_hour_the_new_layout_begins_from_the_same_positions() -> None:
     made = plan('--output_shards', '2', '--new_layout', store=resumable(at('10:00:00')))
 
@@ -451,12 +461,73 @@ def test_another_layout_is_refused_where_it_was_not_asked_for() -> None:
     assert '--output_shards: was 1, is 2' in refusal('--output_shards', '2', store=resumable(at('10:00:00')))
 
 
-def test_a_stream_that_is_gone_leaves_no_cursor() -> None:
-    store = resumable(at('10:00:00'), {**POSITIONS, 'old/shardId-1': POSITIONS['app/shardId-1']}, app=YOUNG, old=YOUNG)
+def with_old(end_ms: int, *args: str) -> MemoryStore:
+    """A store with a resume.json that ends there and goes on in `app` and `old`, with the layout of those options."""
+    store = MemoryStore()
+    positions = {**POSITIONS, 'old/shardId-1': POSITIONS['app/shardId-1']}
+    write_resume_point(store, ResumePoint(end_ms, 0, positions, settings(*args, created={'app': YOUNG, 'old': YOUNG})))
+    return store
+
+
+LEFT_OUT = ('stream old is left out: what arrived in it from 2026-11-23T10:05:00Z on is not read, and lost if the '
+            'stream is deleted')
+
+
+def test_a_stream_that_was_deleted_is_left_out_at_once_and_the_report_says_what_is_lost() -> None:
+    store = with_old(at('10:05:00'))
 
     made = plan('--new_layout', store=store)
 
     assert [cursor.key for cursor in made.cursors] == ['app/shardId-1', 'app/shardId-2']
+    assert (made.former, made.start_ms, made.notes) == (None, at('10:05:00'), (LEFT_OUT,))
+    assert refusal(store=store) == (
+        '--stream: was app old, is app: resume.json goes on with the former; keep to it, or give --new_layout to '
+        'change from 2026-11-23T10:05:00Z on')
+
+
+def test_another_layout_waits_for_the_hour_without_the_stream_that_was_deleted() -> None:
+    store = with_old(at('10:05:00'), '--output_shards', '2')
+
+    made = plan('--new_layout', store=store)
+    assert (made.former, made.former_until_ms) == (
+        settings('--output_shards', '2', created={'app': YOUNG, 'old': YOUNG}).placement, at('11:00:00'))
+    first = former_layout(options_of('--new_layout'), made.former)  # type: ignore[arg-type]
+    assert make_plan(first, ScriptedCalls({'app': YOUNG}), store).former is None  # what a run does up to the hour
+
+
+def test_a_gap_of_one_stream_does_not_hide_what_another_one_loses() -> None:
+    store = resumable(at('10:15:00') - DAY, app=OLD, old=OLD)
+
+    made = plan('--new_layout', '--on_gap', 'skip', store=store, created={'app': OLD})
+
+    assert made.notes == (f'{LOST}: went on at 2026-11-22T10:25:00Z; ' + LEFT_OUT.replace('23T10:05', '22T10:15'),)
+
+
+def test_positions_of_a_stream_that_was_left_out_never_count_for_another_one_of_its_name() -> None:
+    store = with_old(at('10:05:00'))
+    both = ['--stream', 'app', '--stream', 'old', '--new_layout']
+    again = {'app': YOUNG, 'old': AGAIN}
+    plan('--new_layout', store=store)
+
+    assert '--stream old: was created at' in refusal(*both, store=store, created=again)  # nothing was committed yet
+    committed(store, '10:05:00')
+    advance_resume_point(store, settings())
+    made = plan(*both, store=store, created=again, shards=('shardId-1',))
+    assert [cursor for cursor in made.cursors if cursor.stream == 'old'] == [
+        Cursor('old', 'shardId-1', since_ms=at('10:10:00'))]
+
+
+def test_a_resume_point_of_an_earlier_version_of_the_layout_goes_on_and_notes_its_own() -> None:
+    store = MemoryStore()
+    before = settings()
+    before = msgspec.structs.replace(before, placement=msgspec.structs.replace(before.placement, layout=1))
+    write_resume_point(store, ResumePoint(at('10:05:00'), 0, POSITIONS, before))
+
+    for args in ([], ['--new_layout'], ['--stop', 'now']):
+        made = plan(*args, store=store)
+        assert (made.start_ms, made.former, len(made.cursors)) == (at('10:05:00'), None, 2)
+        assert made.resume_point == ResumePoint(at('10:05:00'), 0, POSITIONS, settings())
+        assert made.orphan_range == (at('10:05:00'), at('10:15:00') if '--stop' in args else at('11:00:00') + DAY)
 
 
 def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
@@ -560,14 +631,6 @@ def test_a_continuous_run_may_replace_windows_of_another_flush_interval() -> Non
                 store=store)
 
     assert times(made) == (at('09:00:00'), None, at('09:00:00'))
-
-
-def test_a_group_must_fit_into_memory() -> None:
-    assert refusal(open_shards=65) == (
-        '--output_shards: got 1, must be 3 or more for 65 open shards: an object may gather --flush_size_mb from each, '
-        '2 GiB in all')
-    assert plan('--output_shards', '3', open_shards=65).start_ms
-    assert plan(open_shards=32).start_ms
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline.commit.manifests import Settings
 from pipeline.options.options import Options
-from pipeline.run.settings import former_layout, settings_of
+from pipeline.run.settings import former_arguments, former_layout, settings_of
 from tests.command_lines import options_of
 from tests.run.test_guard import CREATED, info, settings
 
@@ -12,23 +12,33 @@ from tests.run.test_guard import CREATED, info, settings
 def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
     assert msgspec.to_builtins(settings(streams=[info('b', 'web'), info('a')])) == {
         'placement': {
-            'layout': 1, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
+            'layout': 2, 'flush_interval_s': 300, 'flush_size_mb': 64, 'output_shards': 1, 'compression': 'gzip',
             'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
             'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
         'content': {'json_fields': ('event_value',), 'transforms': 2, 'rename': options_of().rules.digest()}}
 
 
-def test_the_former_layout_comes_back_as_options() -> None:
-    before = settings('--output_shards', '2', '--flush_interval_s', '60', streams=[info('app', 'ios'), info('old')])
-    now = options_of('--stream', 'arn:aws:kinesis:eu-west-1:123456789012:stream/app', '--stream', 'new',
-                     '--aws_region', 'eu-west-1', '--new_layout', '--slack_s', '3')
+OTHER_LAYOUT = ('--output_shards', '2', '--flush_interval_s', '60', '--flush_size_mb', '8', '--compression', 'none',
+                '--partition_time', 'arrival', '--platform_field', 'os', '--time_field', 'at')
+
+
+def test_the_former_layout_comes_back_as_options_and_the_streams_stay_those_of_now() -> None:
+    before = settings(*OTHER_LAYOUT, streams=[info('app', 'ios'), info('old')])
+    now = options_of('--stream', 'app', '--stream', 'new', '--new_layout', '--slack_s', '3')
 
     former: Options = former_layout(now, before.placement)
 
     assert settings_of(former, [info('app', 'ios'), info('old')]).placement == before.placement
-    assert [(stream.name, stream.label, bool(stream.arn)) for stream in former.streams] == [
-        ('app', 'ios', True), ('old', '', False)]
-    assert (former.new_layout, former.slack_s) == (False, 3)
+    assert former.streams == now.streams
+    assert (former.new_layout, former.slack_s) == (True, 3)
+
+
+def test_the_former_layout_is_named_by_the_options_that_differ() -> None:
+    assert former_arguments(settings(*OTHER_LAYOUT).placement, settings().placement) == (
+        '--flush_interval_s=60 --flush_size_mb=8 --output_shards=2 --compression=none --partition_time=arrival '
+        '--platform_field=os --time_field=at')
+    assert former_arguments(settings('--output_shards', '2', streams=[info('b')]).placement,
+                            settings().placement) == '--output_shards=2'
 
 
 def test_settings_survive_json() -> None:
