@@ -164,6 +164,7 @@ def part_mib(bounds: tuple[int, int], flush_mib: int = 64, output_shards: int = 
     ((0, HASH_RANGE // 32), {}, 64),
     ((0, HASH_RANGE // 64), {}, 32),
     ((HASH_RANGE - HASH_RANGE // 64, HASH_RANGE), {}, 32),
+    ((0, HASH_RANGE // 64 + 1), {}, 33),
     ((0, HASH_RANGE // 64), {'output_shards': 2}, 64),
     ((0, HASH_RANGE // 64), {'streams': 2}, 16),
     ((0, HASH_RANGE // 64), {'flush_mib': 8}, 8),
