@@ -93,3 +93,19 @@ def test_records_of_a_shard_that_listings_do_not_show_wait_for_one_that_does() -
     assert (data_of(hidden), {outcome.watermark_ms for outcome in hidden}) == ([], {START_MS})
     assert driver.monitor.counts['failed_calls'] > 10
     assert parts(driver.run(15)) == [0, 0, 1, 1]
+
+
+def test_a_shard_that_listings_do_not_show_and_that_is_read_to_its_end_holds_nothing_up() -> None:
+    fake = narrow(2)
+    put(fake, 1)
+    first = Driver(fake)
+    first.run(3)
+    positions = [cursor_at(cursor.key, position_of(cursor)) for cursor in first.states[0].cursors]
+    fake.split(A)
+    fake.hidden.add(A)
+
+    driver = Driver(fake, fake.settings(start_ms=START_MS, since_ms=0, cursors=tuple(positions)))
+    outcomes = driver.run(60)
+
+    assert (data_of(outcomes), driver.monitor.counts['failed_calls']) == ([], 0)
+    assert outcomes[-1].watermark_ms > START_MS
