@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.commit.manifests import Content, Placement, Settings, StreamSettings
@@ -39,8 +40,8 @@ def former_layout(options: Options, placement: Placement) -> Options:
 
 def former_arguments(before: Placement, now: Placement) -> str:
     """Return the options that bring the former layout back: `--output_shards=1`."""
-    return ' '.join(f'--{name}={getattr(before, name)}' for name in LAYOUT_OPTIONS
-                    if getattr(before, name) != getattr(now, name))
+    return shlex.join(f'--{name}={getattr(before, name)}' for name in LAYOUT_OPTIONS
+                      if getattr(before, name) != getattr(now, name))
 
 
 def same_layout(before: Placement, now: Placement) -> bool:

@@ -19,7 +19,8 @@ def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
 
 
 OTHER_LAYOUT = ('--output_shards', '2', '--flush_interval_s', '60', '--flush_size_mb', '8', '--compression', 'none',
-                '--partition_time', 'arrival', '--platform_field', 'os', '--time_field', 'at')
+                '--partition_time', 'arrival', '--platform_field', 'os', '--time_field', 'at all',
+                '--rename', 'none')
 
 
 def test_the_former_layout_comes_back_as_options_and_the_streams_stay_those_of_now() -> None:
@@ -36,7 +37,7 @@ def test_the_former_layout_comes_back_as_options_and_the_streams_stay_those_of_n
 def test_the_former_layout_is_named_by_the_options_that_differ() -> None:
     assert former_arguments(settings(*OTHER_LAYOUT).placement, settings().placement) == (
         '--flush_interval_s=60 --flush_size_mb=8 --output_shards=2 --compression=none --partition_time=arrival '
-        '--platform_field=os --time_field=at')
+        "--platform_field=os '--time_field=at all'")
     assert former_arguments(settings('--output_shards', '2', streams=[info('b')]).placement,
                             settings().placement) == '--output_shards=2'
 
