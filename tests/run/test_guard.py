@@ -112,8 +112,11 @@ def test_windows_of_another_version_of_the_layout_are_written_again_by_replace_a
         'window 2026-11-23T10:15:00Z is committed with other settings (the version of the layout: was 1, is 2): give '
         '--replace to write it again')
     check_rewrite(store, now, REPLACE, **bounds)
-    for replace in (False, True):  # beyond resume.json too
-        check_replay(store, resume_point(of_version(1)), now, **bounds, replace=replace)
+    behind = msgspec.structs.replace(resume_point(of_version(1)), end_ms=WINDOW + 300_000)
+    for replace in (False, True):
+        check_replay(store, behind, now, **bounds, replace=replace)
+        assert refusal(check_replay, store, resume_point(of_version(1)), now, **bounds, replace=replace).startswith(
+            'the version of the layout: was 1, is 2: resume.json goes on at')
 
 
 def test_other_content_goes_on_without_a_word() -> None:

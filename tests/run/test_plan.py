@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import Settings, make_manifest, write_manifest
-from pipeline.commit.resume_point import ResumePoint, advance_resume_point, write_resume_point
+from pipeline.commit.resume_point import ResumePoint, follow, update_resume_point, write_resume_point
 from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import ShardInfo, Summary
 from pipeline.kinesis.calls import ask
@@ -511,7 +511,7 @@ def test_positions_of_a_stream_that_was_left_out_never_count_for_another_one_of_
 
     assert '--stream old: was created at' in refusal(*both, store=store, created=again)  # nothing was committed yet
     committed(store, '10:05:00')
-    advance_resume_point(store, settings())
+    update_resume_point(store, lambda before: before and follow(store, before, settings()))
     made = plan(*both, store=store, created=again, shards=('shardId-1',))
     assert [cursor for cursor in made.cursors if cursor.stream == 'old'] == [
         Cursor('old', 'shardId-1', since_ms=at('10:10:00'))]
@@ -526,7 +526,7 @@ def test_a_resume_point_of_an_earlier_version_of_the_layout_goes_on_and_notes_it
     for args in ([], ['--new_layout'], ['--stop', 'now']):
         made = plan(*args, store=store)
         assert (made.start_ms, made.former, len(made.cursors)) == (at('10:05:00'), None, 2)
-        assert made.resume_point == ResumePoint(at('10:05:00'), 0, POSITIONS, settings())
+        assert noted(made) == ResumePoint(at('10:05:00'), 0, POSITIONS, settings())
         assert made.orphan_range == (at('10:05:00'), at('10:15:00') if '--stop' in args else at('11:00:00') + DAY)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import make_manifest, write_manifest
-from pipeline.commit.resume_point import ResumePoint, advance_resume_point, write_resume_point
+from pipeline.commit.resume_point import ResumePoint, follow, update_resume_point, write_resume_point
 from pipeline.errors import ReadError, RunRefused
 from pipeline.kinesis.api import Summary
 from pipeline.kinesis.settings import ReadSettings
@@ -49,7 +49,7 @@ class Site:
         self.runs.append((options.output_shards, [stream.name for stream in plan.streams], plan.start_ms, plan.stop_ms))
         for window_ms in range(plan.start_ms, plan.stop_ms or at('12:00:00'), options.flush_ms):
             write_manifest(self.store, make_manifest(window_ms, options.flush_ms, add_up(balanced()), plan.settings))
-        advance_resume_point(self.store, plan.settings)
+        update_resume_point(self.store, lambda before: before and follow(self.store, before, plan.settings))
 
 
 @pytest.fixture
