@@ -527,7 +527,7 @@ def test_a_resume_point_of_an_earlier_version_of_the_layout_goes_on_and_notes_it
         made = plan(*args, store=store)
         assert (made.start_ms, made.former, len(made.cursors)) == (at('10:05:00'), None, 2)
         assert noted(made) == ResumePoint(at('10:05:00'), 0, POSITIONS, settings())
-        assert made.orphan_range == (at('10:05:00'), at('10:15:00') if '--stop' in args else at('11:00:00') + DAY)
+        assert made.preparation.orphan_range == (at('10:05:00'), at('10:15:00') if '--stop' in args else at('11:00:00') + DAY)
 
 
 def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:
