@@ -131,7 +131,7 @@ def test_the_demo_puts_as_many_events_as_the_first_screen_says() -> None:
 
 def test_the_layout_shows_paths_as_the_job_makes_them() -> None:
     assert section(LAYOUT, 'Objects').partition('```\n')[2].partition('```')[0].splitlines() == [
-        event_path(iso_ms('2022-06-21') or 0, 'ios', NAME), error_path('invalid-json', WINDOW_MS, NAME),
+        event_path(iso_ms('2026-11-20') or 0, 'ios', NAME), error_path('invalid-json', WINDOW_MS, NAME),
         backup_path(WINDOW_MS, NAME), manifest_path(WINDOW_MS), RESUME]
 
 

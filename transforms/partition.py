@@ -22,19 +22,22 @@ MAX_PLATFORM = 32
 _PLATFORM = re.compile('[a-z0-9_-]{1,32}')
 
 
-def event_hour_ms(value: object, arrival_ms: int) -> int | None:
+def event_hour_ms(value: object, arrival_ms: int, max_age_days: int | None = None) -> int | None:
     """Return the start of the hour (epoch ms, UTC) in which an event happened, by the value of its time field.
 
-    Return None if the value is absent, unreadable, before 2000, or more than a day after the arrival of the record; the
-    caller uses the hour of arrival. The value may be ISO 8601 with a space or `T`, with or without seconds, a fraction
-    (after a point or a comma) and an offset; without an offset it is UTC. It may also be epoch seconds (10 digits),
-    milliseconds (13), microseconds (16) or nanoseconds (19), as a number or as text.
+    Return None if the value is absent, unreadable, before 2000, more than a day after the arrival of the record, or
+    more than `max_age_days` (None: no bound) before it; the caller uses the hour of arrival. The value may be ISO 8601
+    with a space or `T`, with or without seconds, a fraction (after a point or a comma) and an offset; without an offset
+    it is UTC. It may also be epoch seconds (10 digits), milliseconds (13), microseconds (16) or nanoseconds (19), as a
+    number or as text.
 
     >>> event_hour_ms('2022-06-21 00:12:30.017', 1655771000000), event_hour_ms('yesterday', 1655771000000)
     (1655769600000, None)
     """
     moment = _text_ms(value) if isinstance(value, str) else _number_ms(value)
     if moment is None or not YEAR_2000_MS <= moment <= arrival_ms + DAY_MS:
+        return None
+    if max_age_days is not None and moment < arrival_ms - max_age_days * DAY_MS:
         return None
     return moment - moment % HOUR_MS
 
@@ -44,17 +47,19 @@ def is_time_given(value: object) -> bool:
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
-def platform_of(value: object, label: str) -> str:
+def platform_of(value: object, label: str, known: frozenset[str] = frozenset()) -> str:
     """Return the platform folder of an event: its platform in lower case, or `other` if that is no name for a folder.
 
-    If the event has no platform (None or an empty text), return `label`, the one of its stream, or `unknown`.
+    If `known` is not empty, a platform that is not in it is `other` too. If the event has no platform (None or an empty
+    text), return `label`, the one of its stream, or `unknown`.
 
     >>> platform_of('iOS', 'web'), platform_of('../ios', 'web'), platform_of(None, 'web'), platform_of(None, '')
     ('ios', 'other', 'web', 'unknown')
     """
     if value is None or value == '':
         return label or UNKNOWN
-    return _folder(value) if isinstance(value, str) and len(value) <= MAX_PLATFORM else OTHER
+    folder = _folder(value) if isinstance(value, str) and len(value) <= MAX_PLATFORM else OTHER
+    return folder if not known or folder in known else OTHER
 
 
 @functools.lru_cache(maxsize=4096)

@@ -16,7 +16,9 @@ from pipeline.progress import PROGRESS
 from pipeline.windows import iso
 
 _log = logging.getLogger(__name__)
-_COUNTED = ('records', 'documents', 'lines', 'document_errors', 'fragments', 'unreadable_times')
+_COUNTED = ('records', 'documents', 'lines', 'document_errors', 'fragments', 'unreadable_times', 'old_times')
+#: Folders of events in one window. Each is a put, and a small object that every later query has to open.
+MANY_FOLDERS = 1000
 
 
 class _Commit(beam.DoFn):  # type: ignore[misc]
@@ -46,6 +48,7 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
             raise
         PROGRESS.windows += 1
         self._count(ledger)
+        _warn_of_many_folders(window_ms, ledger)
 
     def _again(self, window_ms: int) -> str:
         """Return the options of a run that writes an incomplete window again."""
@@ -65,6 +68,14 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         for name, count in {'windows': 1, 'objects': len(ledger.objects), **counts}.items():
             if count:
                 Metrics.counter('commit', name).inc(count)
+
+
+def _warn_of_many_folders(window_ms: int, ledger: Ledger) -> None:
+    folders = len({path.rsplit('/', 1)[0] for path in ledger.objects if path.startswith('events/')})
+    if folders > MANY_FOLDERS:
+        Metrics.counter('commit', 'windows_of_many_folders').inc()
+        _log.warning('window %s has events in %d folders, each with an object of its own: --max_event_age_days and '
+                     '--platforms bound them', iso(window_ms), folders)
 
 
 @dataclasses.dataclass

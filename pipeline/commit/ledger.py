@@ -53,12 +53,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     backup: int
     hours_of_arrival: int
     unreadable_times: int = 0
+    old_times: int = 0
 
 
 _ROWS = msgspec.json.Decoder(ReaderReport | PlacedCounts | WrittenObject)
 #: Those that are counted while lines are placed; the others follow from the reports and the errors.
 _PLACED = ('user_records', 'with_documents', 'malformed', 'empty', 'documents', 'lines', 'fragments', 'backup',
-           'hours_of_arrival', 'unreadable_times')
+           'hours_of_arrival', 'unreadable_times', 'old_times')
 
 
 @dataclasses.dataclass

@@ -30,7 +30,11 @@ class StreamSettings(msgspec.Struct, frozen=True):
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings that decide which object a line belongs to. `streams` is by name."""
+    """The settings that decide which object a line belongs to. `streams` is by name.
+
+    `max_event_age_days` is None if there is no bound, and `platforms` is empty if any has a folder. Both are so in what
+    was written before there were these settings.
+    """
 
     layout: int
     flush_interval_s: int
@@ -40,6 +44,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     partition_time: str
     platform_field: str
     time_field: str
+    max_event_age_days: int | None = None
+    platforms: tuple[str, ...] = ()
     streams: dict[str, StreamSettings]
 
 

@@ -56,8 +56,8 @@ def _put(aws: LocalAws, samples: Sequence[Sample]) -> list[Put]:
 
 def _run_job(endpoint: str, stop_ms: int) -> int:
     options = ['--stream', STREAM, '--output', f's3://{BUCKET}/{PREFIX}', '--start', 'earliest', '--stop', iso(stop_ms),
-               '--flush_interval_s', str(FLUSH_MS // 1000), '--slack_s', '1', '--kinesis_endpoint_url', endpoint,
-               '--s3_endpoint_url', endpoint]
+               '--flush_interval_s', str(FLUSH_MS // 1000), '--slack_s', '1', '--max_event_age_days', 'none',
+               '--kinesis_endpoint_url', endpoint, '--s3_endpoint_url', endpoint]
     for line in show.command_line(options):
         _say(line)
     return subprocess.run([sys.executable, '-m', 'pipeline', *options], check=False).returncode

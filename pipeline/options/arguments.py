@@ -10,8 +10,10 @@ from pipeline.options.rename_file import CONVENTION_ONLY, read_rename
 from pipeline.options.types import (
     flush_interval,
     matching,
+    number_or_none,
     one_of,
     plain,
+    platform_names,
     read_stream,
     start_time,
     stop_time,
@@ -113,6 +115,11 @@ def _naming(parser: ArgumentParser) -> None:
         help='field that holds the time of the event, by its name after renaming (default: %(default)s)')
     add('--partition_time', type=one_of('event', 'arrival'), default='event', metavar='WHICH',
         help='event or arrival: which hour decides the folder of an event (default: %(default)s)')
+    add('--max_event_age_days', type=number_or_none(1, 36500), default=400, metavar='DAYS',
+        help='older events go to the hour of their arrival; 1 to 36500, or none for no bound (default: %(default)s)')
+    add('--platforms', type=platform_names, default=(), metavar='NAMES',
+        help='platforms that have a folder, such as ios,android,web, or the word any; events of others go to other '
+             '(default: any)')
 
 
 def _safety(parser: ArgumentParser) -> None:

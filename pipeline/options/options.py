@@ -26,8 +26,9 @@ class Options:
 
     `start` may also be `resume`, `earliest`, `latest` or None (resume, or earliest if there is nothing to resume).
     `stop` may also be `now` or None (run until stopped). With `start_over`, `start` counts even if there is a
-    resume.json. Outputs are `s3://bucket/prefix` or absolute folders, without a closing slash. `beam_args` are the
-    arguments for Beam's PipelineOptions.
+    resume.json. Outputs are `s3://bucket/prefix` or absolute folders, without a closing slash. `max_event_age_days` is
+    None for no bound; `platforms` is sorted, and empty for any. `beam_args` are the arguments for Beam's
+    PipelineOptions.
     """
 
     streams: tuple[Stream, ...]
@@ -48,6 +49,8 @@ class Options:
     platform_field: str
     time_field: str
     partition_time: str
+    max_event_age_days: int | None
+    platforms: tuple[str, ...]
     backup: bool
     on_gap: str
     replace: bool

@@ -51,6 +51,17 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def number_or_none(low: int, high: int) -> Callable[[str], int | None]:
+    """Return a parser of whole numbers from `low` to `high`, and of the word `none`, which becomes None."""
+    def read(text: str) -> int | None:
+        if text == 'none':
+            return None
+        number = int(text) if re.fullmatch('[0-9]{1,9}', text) else -1
+        return number if low <= number <= high else refuse(text, f'a whole number from {low} to {high}, or none')
+
+    return read
+
+
 def flush_interval(text: str) -> int:
     """Parse whole seconds that divide an hour, so that an hour has whole windows: `flush_interval('300') == 300`."""
     seconds = int(text) if re.fullmatch('[0-9]{1,9}', text) else 0
@@ -131,6 +142,20 @@ class Stream:
         """Return the region in the ARN, or None if there is no ARN."""
         found = ARN.fullmatch(self.arn or '')
         return found[1] if found else None
+
+
+def platform_names(text: str) -> tuple[str, ...]:
+    """Parse names of platforms, sorted and in lower case: `platform_names('iOS,android') == ('android', 'ios')`.
+
+    The word `any` stands for no names.
+    """
+    if text == 'any':
+        return ()
+    names = text.lower().split(',')
+    if not all(map(LABEL.fullmatch, names)) or len(set(names)) < len(names):
+        refuse(text, 'names of platforms with commas between, each once and of 1 to 32 of a-z, 0-9, "_" and "-", '
+                     'such as ios,android,web; or any')
+    return tuple(sorted(names))
 
 
 def read_stream(text: str) -> Stream:

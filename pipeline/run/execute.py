@@ -140,8 +140,10 @@ def _read_settings(options: Options, plan: Plan) -> ReadSettings:
 
 def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:
     stores = outputs_of(options)
-    layout = Layout(options.output_shards, options.compression, options.platform_field, options.time_field,
-                    options.partition_time)
+    layout = Layout(
+        output_shards=options.output_shards, compression=options.compression, platform_field=options.platform_field,
+        time_field=options.time_field, partition_time=options.partition_time,
+        max_event_age_days=options.max_event_age_days, platforms=frozenset(options.platforms))
     commit = CommitSettings(
         store=stores['events'], stores=stores, flush_ms=options.flush_ms, settings=plan.settings,
         backup=options.backup, replace=options.replace, moves_resume_point=plan.moves_resume_point,

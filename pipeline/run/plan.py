@@ -17,7 +17,7 @@ from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
 from pipeline.run.guard import check_lost, check_replay, check_resume, check_rewrite
 from pipeline.run.prepare import Preparation, replaying, taking_over
-from pipeline.run.settings import settings_of
+from pipeline.run.settings import placement_differences, same_placement, settings_of
 from pipeline.run.start import Start, fresh, past_former, resumed
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up, iso
@@ -106,6 +106,10 @@ def _plan_resume(facts: _Facts) -> Plan:
     until_ms = check_resume(committed, facts.settings, options.new_layout)
     former = committed.settings.placement if until_ms else None
     start = resumed(committed, options, facts.streams, facts.api, facts.now_ms)
+    before, now = committed.settings.placement, facts.settings.placement
+    if same_placement(before, now) and placement_differences(before, now):
+        bound = f'{placement_differences(before, now)}: so for what arrives from {iso(start.ms)} on'
+        start = start._replace(note='; '.join(filter(None, (start.note, bound))))
     if former is None:
         check_rewrite(facts.store, facts.settings, options, start_ms=start.ms, end_ms=facts.end_ms)
     return dataclasses.replace(_plan_at(facts, start), former=former, former_until_ms=until_ms or 0)

@@ -9,7 +9,7 @@ from pipeline.commit.manifests import Settings, manifests_between
 from pipeline.stores.base import Store
 from pipeline.windows import iso
 
-_COUNTS = ('records', 'bytes', 'documents', 'lines', 'empty', 'hours_of_arrival', 'unreadable_times')
+_COUNTS = ('records', 'bytes', 'documents', 'lines', 'empty', 'hours_of_arrival', 'unreadable_times', 'old_times')
 
 
 @dataclasses.dataclass
@@ -53,8 +53,9 @@ class Report:
 
     def _times(self) -> str:
         """Say how many events are in the hour of their arrival, '' if none is."""
-        unreadable = self.counts['unreadable_times']
-        counts = {'unreadable': unreadable, 'absent': self.counts['hours_of_arrival'] - unreadable}
+        unreadable, old = self.counts['unreadable_times'], self.counts['old_times']
+        counts = {'unreadable': unreadable, 'too old': old,
+                  'absent': self.counts['hours_of_arrival'] - unreadable - old}
         found = ', '.join(f'{count:,} {what}' for what, count in counts.items() if count)
         return f'{found}: by the hour of arrival' if found else ''
 

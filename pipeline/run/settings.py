@@ -5,6 +5,8 @@ import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from pipeline.commit.manifests import Content, Placement, Settings, StreamSettings
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
@@ -28,7 +30,8 @@ def settings_of(options: Options, streams: Sequence[StreamInfo]) -> Settings:
             layout=LAYOUT_VERSION, flush_interval_s=options.flush_interval_s, flush_size_mb=options.flush_size_mb,
             output_shards=options.output_shards, compression=options.compression,
             partition_time=options.partition_time, platform_field=options.platform_field,
-            time_field=options.time_field,
+            time_field=options.time_field, max_event_age_days=options.max_event_age_days,
+            platforms=options.platforms,
             streams={stream.name: StreamSettings(stream.label, stream.created_ms) for stream in by_name}),
         Content(TRANSFORMS_VERSION, options.rules.digest(), options.json_fields.names))
 
@@ -40,12 +43,18 @@ def former_layout(options: Options, placement: Placement) -> Options:
 
 def former_arguments(before: Placement, now: Placement) -> str:
     """Return the options that bring the former layout back: `--output_shards=1`."""
-    return shlex.join(f'--{name}={getattr(before, name)}' for name in LAYOUT_OPTIONS
+    return shlex.join(f'--{name}={_said(getattr(before, name))}' for name in LAYOUT_OPTIONS
                       if getattr(before, name) != getattr(now, name))
 
 
 def same_layout(before: Placement, now: Placement) -> bool:
-    """Return whether two placements differ by their streams and the version of the layout at most."""
+    """Return whether two placements differ by their streams and the version of the layout at most.
+
+    A first bound on the age of events is no difference: the program of before had none, and its command line stays as
+    it is.
+    """
+    if before.max_event_age_days is None:
+        before = msgspec.structs.replace(before, max_event_age_days=now.max_event_age_days)
     return all(getattr(before, name) == getattr(now, name) for name in LAYOUT_OPTIONS)
 
 
@@ -88,9 +97,16 @@ def _placement_differences(before: Placement, now: Placement) -> Iterator[str]:
     for name in LAYOUT_OPTIONS:
         was, now_is = getattr(before, name), getattr(now, name)
         if was != now_is:
-            yield f'--{name}: was {was}, is {now_is}'
+            yield f'--{name}: was {_said(was)}, is {_said(now_is)}'
     if before.streams != now.streams:
         yield stream_difference(before.streams, now.streams)
+
+
+def _said(value: object) -> str:
+    """Return a value as the command line has it."""
+    if isinstance(value, tuple):
+        return ','.join(value) or 'any'
+    return 'none' if value is None else str(value)
 
 
 def _named(streams: Streams) -> str:

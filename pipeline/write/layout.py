@@ -12,7 +12,9 @@ from transforms import Document, Origin, event_hour_ms, is_time_given, platform_
 class Layout:
     """The settings that decide the path of a line.
 
-    `partition_time` is `event` or `arrival`. The names of the fields are those after renaming.
+    `partition_time` is `event` or `arrival`. The names of the fields are those after renaming. Events that are older
+    than `max_event_age_days` (None: no bound) go to the hour of their arrival, platforms other than `platforms` (empty:
+    any) to `other`.
     """
 
     output_shards: int = 1
@@ -20,6 +22,8 @@ class Layout:
     platform_field: str = 'platform'
     time_field: str = 'event_time'
     partition_time: str = 'event'
+    max_event_age_days: int | None = None
+    platforms: frozenset[str] = frozenset()
 
     def name(self, origin: Origin) -> str:
         """Return the name of an object within its folder, by the flush window, part and output shard of a record."""
@@ -29,17 +33,23 @@ class Layout:
     def hour_of(self, event: Document, dropped: Document, origin: Origin) -> int | None:
         """Return the start of the hour (epoch ms) in which the event happened.
 
-        Return None if the event's time cannot be read; the caller uses the hour of arrival.
+        Return None if the event's time cannot be read or is too old; the caller uses the hour of arrival.
         """
-        return event_hour_ms(_field(event, dropped, self.time_field), origin.arrival_ms)
+        return event_hour_ms(_field(event, dropped, self.time_field), origin.arrival_ms, self.max_event_age_days)
 
-    def has_time(self, event: Document, dropped: Document) -> bool:
-        """Return whether the event has any value in its time field."""
-        return is_time_given(_field(event, dropped, self.time_field))
+    def time_fault(self, event: Document, dropped: Document, origin: Origin) -> str | None:
+        """Return the count to which an event without an hour belongs: `old_times` or `unreadable_times`.
+
+        Return None if it has no value in its time field.
+        """
+        value = _field(event, dropped, self.time_field)
+        if event_hour_ms(value, origin.arrival_ms) is not None:
+            return 'old_times'
+        return 'unreadable_times' if is_time_given(value) else None
 
     def event(self, event: Document, dropped: Document, origin: Origin, hour_ms: int | None, name: str) -> str:
         """Return the path of an event, in an object of that name. If `hour_ms` is None, use the hour of arrival."""
-        platform = platform_of(_field(event, dropped, self.platform_field), origin.label)
+        platform = platform_of(_field(event, dropped, self.platform_field), origin.label, self.platforms)
         hour_ms = align_down(origin.arrival_ms, HOUR_MS) if hour_ms is None else hour_ms
         return event_path(hour_ms, platform, name)
 

@@ -65,7 +65,9 @@ class _WindowEvents(_Window):
                 hour_ms = layout.hour_of(event, dropped, origin)
                 if hour_ms is None:
                     counts['hours_of_arrival'] += 1
-                    counts['unreadable_times'] += layout.has_time(event, dropped)
+                    fault = layout.time_fault(event, dropped, origin)
+                    if fault:
+                        counts[fault] += 1
             path = layout.event(event, dropped, origin, hour_ms, name)
             yield from buffers.add(path, origin, index, line)
         count_record(counts, record, len(refused))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
+import apache_beam as beam
 import msgspec
 import pytest
+from apache_beam.metrics import MetricsFilter
+from apache_beam.testing import test_pipeline as testing
+from apache_beam.transforms.window import TimestampedValue
 
+from pipeline.commit.commit import CommitWindow
 from pipeline.commit.commit_window import Changes, CommitSettings, commit_window, withdraw_window
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import Manifest, Settings, read_manifest
@@ -12,7 +18,7 @@ from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_r
 from pipeline.errors import Fenced, ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
-from pipeline.stores.base import MemoryStore
+from pipeline.stores.base import FolderStore, MemoryStore
 from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
 
 FLUSH_MS = 300_000
@@ -326,6 +332,30 @@ def test_what_was_never_committed_is_not_asked_to_be_deleted() -> None:
     withdraw_window(settings_of(store), START)
 
     assert 'delete' not in {effect for effect, _ in store.effects}
+
+
+@pytest.mark.parametrize(('folders', 'counted'), [(1000, 0), (1001, 1)])
+def test_a_window_of_events_in_more_than_a_thousand_folders_is_counted_and_warned_of_once(
+        folders: int, counted: int, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Two objects in a folder count once, and errors and backups do not count.
+    events = [path for day in range(folders) for path in (EVENTS.replace('day=23', f'day={day}'),
+                                                          EVENTS.replace('day=23', f'day={day}').replace('-p0', '-p1'))]
+    rows = [*(row for row in balanced() if b'"events/' not in row), written(events[0], 3),
+            *(written(path, 0) for path in events[1:])]
+    store = FolderStore(str(tmp_path))
+    write_resume_point(store, ResumePoint(START, START, {}, SETTINGS))
+
+    with testing.TestPipeline(runner='FnApiRunner') as pipeline:
+        (pipeline | beam.Create(rows)
+         | beam.Map(lambda row: TimestampedValue(row, START / 1000)).with_output_types(bytes)
+         | CommitWindow(settings_of(store)))
+
+    assert read_manifest(store, START)
+    found = pipeline.result.metrics().query(MetricsFilter().with_name('windows_of_many_folders'))['counters']
+    assert sum(counter.committed for counter in found) == counted
+    assert caplog.messages == [
+        f'window 2026-11-23T10:15:00Z has events in {folders} folders, each with an object of its own: '
+        '--max_event_age_days and --platforms bound them'] * counted
 
 
 def _die(store: MemoryStore, path: str) -> None:

@@ -85,4 +85,4 @@ def test_totals_are_what_a_manifest_shows() -> None:
         'records': 5, 'bytes': 50, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 4,
         'lines': 3, 'fragments': 1, 'document_errors': 1, 'invalid_kpl': 0,
         'errors': {'invalid-json': 1, 'too-deep': 1}, 'backup': 5, 'hours_of_arrival': 2,
-        'unreadable_times': 1}
+        'unreadable_times': 1, 'old_times': 0}

@@ -22,7 +22,7 @@ from pipeline.commit.resume_point import (
 from pipeline.errors import ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.stores.base import MemoryStore
-from tests.ledgers import BACKUP, ERRORS, EVENTS, SETTINGS, balanced
+from tests.ledgers import BACKUP, ERRORS, EVENTS, PLACEMENT, SETTINGS, balanced
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T23:50:00Z') or 0
@@ -63,15 +63,18 @@ def test_a_manifest_says_what_the_window_holds() -> None:
     assert store[PATH].startswith(b'{\n  "version": 1,\n') and store[PATH].endswith(b'}\n')
 
 
-def test_a_manifest_of_the_first_version_of_the_transforms_is_read() -> None:
+def test_a_manifest_of_the_first_versions_is_read() -> None:
     store = MemoryStore()
     write_manifest(store, manifest_of(START))
     value = orjson.loads(store[PATH])
     del value['settings']['content']['json_fields'], value['counts']['unreadable_times']
+    del value['counts']['old_times']
+    del value['settings']['placement']['max_event_age_days'], value['settings']['placement']['platforms']
     store[PATH] = orjson.dumps(value)
 
     manifest = read_manifest(store, START)
     assert manifest and manifest.settings.content.json_fields == () and manifest.counts.unreadable_times == 0
+    assert (manifest.counts.old_times, manifest.settings.placement) == (0, PLACEMENT)
 
 
 def test_a_manifest_comes_back_as_it_was_written_under_its_window() -> None:

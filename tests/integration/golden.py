@@ -40,7 +40,8 @@ def golden_lake(aws: LocalAws) -> dict[str, list[Any]]:
     lake = Lake(aws, 'golden', 1)
     lake.puts = aws.put_records('golden', golden_records())
     time.sleep(5.1)  # past the window of the last put
-    lake.run('lake', '--start', 'earliest', '--stop', 'now', '--flush_interval_s', '5')
+    lake.run('lake', '--start', 'earliest', '--stop', 'now', '--flush_interval_s', '5',
+             '--max_event_age_days', 'none')
     return normalised(lake)
 
 

@@ -35,6 +35,8 @@ ONCE = 'given once: shards are told apart by the name of their stream'
 CHAIN = ("not allowed, because other users can see a command line: leave credentials to the AWS SDK's default chain "
          '(environment, profile or role)')
 A, B = 'arn:aws:kinesis:eu-west-1:123456789012:stream/', 'arn:aws:kinesis:us-east-1:123456789012:stream/'
+PLATFORMS = ('names of platforms with commas between, each once and of 1 to 32 of a-z, 0-9, "_" and "-", such as '
+             'ios,android,web; or any')
 
 #: What follows BASE, and what the error says is allowed: `--option: got <the value>, must be <this>`.
 WRONG_VALUES = {
@@ -53,6 +55,15 @@ WRONG_VALUES = {
     '--readers 0': 'a whole number, 1 or more',
     '--compression zstd': 'gzip or none',
     '--partition_time processing': 'event or arrival',
+    '--max_event_age_days 0': 'a whole number from 1 to 36500, or none',
+    '--max_event_age_days 36501': 'a whole number from 1 to 36500, or none',
+    '--max_event_age_days None': 'a whole number from 1 to 36500, or none',
+    '--platforms ""': PLATFORMS,
+    '--platforms ios,': PLATFORMS,
+    '--platforms "ios, web"': PLATFORMS,
+    '--platforms ios,web,iOS': PLATFORMS,
+    f'--platforms {"x" * 33}': PLATFORMS,
+    '--platforms ../x': PLATFORMS,
     '--on_gap ignore': 'fail or skip',
     '--platform_field ""': FIELD,
     '--time_field " event_time"': FIELD,
@@ -212,8 +223,9 @@ def test_defaults() -> None:
         streams=(Stream('events', None, ''),), output='/lake', errors_output=None, backup_output=None, start=None,
         start_over=False, stop=None, flush_interval_s=300, flush_size_mb=64, slack_s=10, output_shards=1, readers=None,
         compression='gzip', json_fields=EVENT_VALUE, rules=CONVENTION, platform_field='platform',
-        time_field='event_time', partition_time='event', backup=True, on_gap='fail', replace=False, new_layout=False,
-        aws_region=None, kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None,
+        time_field='event_time', partition_time='event', max_event_age_days=400, platforms=(), backup=True,
+        on_gap='fail', replace=False, new_layout=False, aws_region=None,
+        kinesis_endpoint_url=None, s3_endpoint_url=None, s3_region_name=None,
         s3_verify=None, s3_sse=None, s3_kms_key_id=None, runner='DirectRunner', beam_args=('--runner=FnApiRunner',))
 
 
@@ -238,6 +250,10 @@ def test_defaults() -> None:
     ('--platform_field os --time_field event_at', {'platform_field': 'os', 'time_field': 'event_at'}),
     ('--rename none --time_field "Event Time"', {'rules': Rules(convention=False), 'time_field': 'Event Time'}),
     ('--partition_time arrival --on_gap skip', {'partition_time': 'arrival', 'on_gap': 'skip'}),
+    ('--max_event_age_days none --platforms web,iOS,fire-tv_2',
+     {'max_event_age_days': None, 'platforms': ('fire-tv_2', 'ios', 'web')}),
+    ('--platforms any', {}),
+    ('--max_event_age_days 36500 --platforms other', {'max_event_age_days': 36500, 'platforms': ('other',)}),
     ('--no_backup --replace --new_layout', {'backup': False, 'replace': True, 'new_layout': True}),
     ('--aws_region eu-west-1', {'aws_region': 'eu-west-1'}),
     ('--kinesis_endpoint_url http://localhost:4566/', {'kinesis_endpoint_url': 'http://localhost:4566'}),

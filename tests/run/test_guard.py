@@ -61,7 +61,10 @@ def test_the_order_of_streams_on_the_command_line_does_not_matter() -> None:
     (['--partition_time', 'arrival'], None, '--partition_time: was event, is arrival'),
     (['--platform_field', 'os'], None, '--platform_field: was platform, is os'),
     (['--time_field', 'at'], None, '--time_field: was event_time, is at'),
-    (['--time_field', 'at'], [info('b')], '--time_field: was event_time, is at, --stream: was app, is b')])
+    (['--time_field', 'at'], [info('b')], '--time_field: was event_time, is at, --stream: was app, is b'),
+    (['--max_event_age_days', '30'], None, '--max_event_age_days: was 400, is 30'),
+    (['--max_event_age_days', 'none'], None, '--max_event_age_days: was 400, is none'),
+    (['--platforms', 'web,ios'], None, '--platforms: was any, is ios,web')])
 def test_going_on_with_another_placement_is_refused_with_both_values(
         args: list[str], streams: list[StreamInfo] | None, difference: str) -> None:
     now = settings(*args, streams=streams)
@@ -117,6 +120,32 @@ def test_windows_of_another_version_of_the_layout_are_written_again_by_replace_a
         check_replay(store, behind, now, **bounds, replace=replace)
         assert refusal(check_replay, store, resume_point(of_version(1)), now, **bounds, replace=replace).startswith(
             'the version of the layout: was 1, is 2: resume.json goes on at')
+
+
+def without_bounds(now: Settings) -> Settings:
+    """Return the settings as a program read and wrote them that had no bounds on folders."""
+    value = msgspec.to_builtins(now)
+    del value['placement']['max_event_age_days'], value['placement']['platforms']
+    return msgspec.convert(value, Settings)
+
+
+def test_an_output_of_before_the_bounds_on_folders_goes_on_with_the_same_command_line() -> None:
+    now, before = settings(), without_bounds(settings())
+
+    assert check_resume(resume_point(before), now, False) is None
+    check_replay(MemoryStore(), resume_point(before), now, start_ms=HOUR, end_ms=WINDOW, replace=False)
+    other = settings('--platforms', 'ios', '--output_shards', '2')
+    assert refusal(check_resume, resume_point(before), other, False).startswith(
+        '--output_shards: was 1, is 2, --max_event_age_days: was none, is 400, --platforms: was any, is ios: ')
+
+
+def test_windows_of_before_the_bounds_on_folders_are_written_again_without_a_bound_only() -> None:
+    store, window = committed(without_bounds(settings()), WINDOW), {'start_ms': WINDOW, 'end_ms': WINDOW + 300_000}
+
+    check_rewrite(store, settings('--max_event_age_days', 'none'), options_of(), **window)
+    assert refusal(check_rewrite, store, settings(), options_of(), **window) == (
+        'window 2026-11-23T10:15:00Z is committed with other settings (--max_event_age_days: was none, is 400): give '
+        '--replace to write it again')
 
 
 def test_other_content_goes_on_without_a_word() -> None:

@@ -82,6 +82,17 @@ def settings(*args: str, created: dict[str, int] | None = None) -> Settings:
     return settings_of(options_of(*args), streams)
 
 
+def test_an_output_without_a_bound_on_the_age_of_events_gets_one_and_the_report_says_so() -> None:
+    store = MemoryStore()
+    write_resume_point(store, ResumePoint(at('10:00:00'), 0, {}, settings('--max_event_age_days', 'none')))
+
+    made = plan(store=store)
+
+    assert made.notes == ('--max_event_age_days: was none, is 400: so for what arrives from 2026-11-23T10:00:00Z on',)
+    assert (made.start_ms, made.former) == (at('10:00:00'), None)
+    assert noted(made).settings == settings()
+
+
 POSITIONS = {f'app/shardId-{shard}': ShardPosition(sequence=str(shard), since_ms=0, arrival_ms=5, open=shard != 2)
              for shard in (2, 1)}
 
@@ -527,7 +538,8 @@ def test_a_resume_point_of_an_earlier_version_of_the_layout_goes_on_and_notes_it
         made = plan(*args, store=store)
         assert (made.start_ms, made.former, len(made.cursors)) == (at('10:05:00'), None, 2)
         assert noted(made) == ResumePoint(at('10:05:00'), 0, POSITIONS, settings())
-        assert made.preparation.orphan_range == (at('10:05:00'), at('10:15:00') if '--stop' in args else at('11:00:00') + DAY)
+        end_ms = at('10:15:00') if '--stop' in args else at('11:00:00') + DAY
+        assert made.preparation.orphan_range == (at('10:05:00'), end_ms)
 
 
 def test_a_stream_that_is_added_is_read_from_the_first_window_on() -> None:

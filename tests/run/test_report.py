@@ -37,6 +37,13 @@ def test_a_report_adds_up_the_manifests_of_the_run() -> None:
         'note       another'])
 
 
+def test_events_that_are_too_old_are_told_of_with_the_other_times() -> None:
+    report = Report(START, START, FLUSH_MS)
+    report.counts.update(hours_of_arrival=1004, old_times=1001, unreadable_times=2)
+
+    assert 'times      2 unreadable, 1,001 too old, 1 absent: by the hour of arrival' in report.text()
+
+
 def test_windows_without_a_manifest_are_told() -> None:
     report = sum_up(store_with(0, 2), START, START + 4 * FLUSH_MS, FLUSH_MS, SETTINGS)
 

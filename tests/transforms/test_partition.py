@@ -63,6 +63,15 @@ def test_a_time_before_2000_or_over_a_day_after_arrival_is_none(value: object, h
     assert event_hour_ms(value, ARRIVAL) == hour
 
 
+@pytest.mark.parametrize(('age_days', 'value', 'hour'), [
+    (1, '2022-06-20 00:20:00', HOUR - DAY), (1, '2022-06-20 00:19:59.999', None),
+    (2, '2022-06-20 00:19:59.999', HOUR - DAY), (1, 1655684400, HOUR - DAY), (1, 1655684399, None),
+    (36500, '2000-01-01 00:00', 946_684_800_000),
+    (36500, '1999-12-31 23:59', None), (1, '2022-06-22 00:20:01', None), (None, '2000-01-01 00:00', 946_684_800_000)])
+def test_a_time_that_is_older_than_the_bound_is_none(age_days: int | None, value: object, hour: int | None) -> None:
+    assert event_hour_ms(value, ARRIVAL, age_days) == hour
+
+
 @given(st.datetimes(datetime.datetime(2000, 1, 3), datetime.datetime(2022, 6, 20)),  # noqa: DTZ001 - zones are drawn
        st.timezones().map(lambda zone: zone.utcoffset(datetime.datetime(2020, 1, 1))),  # noqa: DTZ001
        st.sampled_from([' ', 'T']))
@@ -84,6 +93,14 @@ def test_every_time_is_in_its_hour(
     (False, 'web', 'other'), (True, '', 'other'), ({}, 'web', 'other'), ([], 'web', 'other'), (1.5, '', 'other')])
 def test_platforms(value: object, label: str, platform: str) -> None:
     assert platform_of(value, label) == platform
+
+
+@pytest.mark.parametrize(('value', 'label', 'platform'), [
+    ('iOS', 'tv', 'ios'), ('android', 'tv', 'other'), ('tv', 'tv', 'other'), ('../x', 'tv', 'other'),
+    (0, 'tv', 'other'), (None, 'tv', 'tv'), ('', '', 'unknown'), ('unknown', '', 'other')])
+def test_a_platform_that_is_not_listed_is_other_and_labels_need_not_be(
+        value: object, label: str, platform: str) -> None:
+    assert platform_of(value, label, frozenset({'ios', 'web'})) == platform
 
 
 ANYTHING: st.SearchStrategy[Any] = st.recursive(

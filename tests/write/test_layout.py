@@ -59,6 +59,16 @@ def test_by_arrival_the_hour_of_the_event_does_not_matter() -> None:
     assert path == f'events/year=2026/month=11/day=23/hour=10/platform=web/{NAME}'
 
 
+def test_an_event_without_an_hour_belongs_to_a_count_by_what_its_time_is() -> None:
+    layout = Layout(max_event_age_days=400)
+    times = ['2026-11-20 00:00', '2022-06-21 00:12:30', 'soon', '1999-01-01 00:00', ' ', None]
+
+    faults = [layout.hour_of(event, {}, ORIGIN) is None and layout.time_fault(event, {}, ORIGIN)
+              for event in ({'event_time': time} for time in times)]
+
+    assert faults == [False, 'old_times', 'unreadable_times', 'unreadable_times', None, None]
+
+
 def test_errors_and_backup_are_in_the_hour_of_the_flush_window() -> None:
     # The record's own arrival may be before its window, if a record before it in its shard has a later stamp.
     origin = ORIGIN._replace(arrival_ms=WINDOW - 3_600_000)

@@ -100,7 +100,7 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
 
     assert rows == {
         WINDOW: {'records': 4, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 6,
-                 'lines': 4, 'fragments': 2, 'hours_of_arrival': 3, 'unreadable_times': 0},
+                 'lines': 4, 'fragments': 2, 'hours_of_arrival': 3},
         WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0}}
 
 
@@ -114,6 +114,27 @@ def test_unreadable_times_are_counted_apart_from_absent_ones(
     arrival = Bundle(_WindowEvents(Layout(partition_time='arrival')),
                      [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
     assert 'hours_of_arrival' not in arrival[WINDOW]
+
+
+def test_events_that_are_too_old_are_counted_apart_and_go_to_the_hour_of_their_arrival() -> None:
+    times = ['2025-11-13 10:25:01', '2025-11-13 10:25:00', '2024-01-01 00:00', 'yesterday', None]
+    events = [{'event_time': time} for time in times]
+
+    bundle = Bundle(_WindowEvents(Layout(max_event_age_days=10)), [Record(origin(1), b'', events, range(5), 5)])
+
+    counts = bundle.rows[WINDOW]
+    assert (counts['hours_of_arrival'], counts['old_times'], counts['unreadable_times']) == (4, 2, 1)
+    assert bundle.objects[f'events/{HOUR}/platform=unknown/{NAME}'].count(b'\n') == 4
+    assert sorted(path.partition('/platform')[0] for path in bundle.objects) == [
+        'events/year=2025/month=11/day=13/hour=10', f'events/{HOUR}']
+    assert b'2024-01-01 00:00' in bundle.objects[f'events/{HOUR}/platform=unknown/{NAME}']
+
+
+def test_platforms_that_are_not_listed_share_a_folder_and_keep_their_value() -> None:
+    bundle = Bundle(_WindowEvents(Layout(platforms=frozenset({'ios', 'web'}))), [record(1, 'iOS', 'tv', 'TV-2')])
+
+    assert sorted(path.split('/')[-2] for path in bundle.objects) == ['platform=ios', 'platform=other']
+    assert b'"platform":"TV-2"' in bundle.objects[f'events/{HOUR}/platform=other/{NAME}']
 
 
 def glued(data: bytes) -> Record:
