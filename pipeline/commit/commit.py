@@ -13,6 +13,7 @@ from pipeline.commit.fence import leave_cleanup
 from pipeline.commit.ledger import Ledger, add_up, imbalance
 from pipeline.errors import Fenced
 from pipeline.progress import PROGRESS
+from pipeline.stores.retries import count_retries
 from pipeline.windows import iso
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
         PROGRESS.windows += 1
         self._count(ledger)
         _warn_of_many_folders(window_ms, ledger)
+
+    def finish_bundle(self) -> None:
+        count_retries()
 
     def _again(self, window_ms: int) -> str:
         """Return the options of a run that writes an incomplete window again."""

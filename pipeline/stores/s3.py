@@ -24,6 +24,7 @@ from pipeline.aws import (
 )
 from pipeline.errors import StoreError
 from pipeline.stores.base import PROBE
+from pipeline.stores.retries import note_retry
 
 T = TypeVar('T')
 
@@ -180,7 +181,7 @@ class S3Store:
         where, client = f's3://{self.bucket}/{key}', _s3_client(self.endpoint_url, self.region, self.verify)
         try:
             return aws.retry(lambda: client.call(lambda opened: method(opened, key)), f'S3 {name} on {where}', passes,
-                             failed=_count_retry)
+                             failed=note_retry)
         except SDK_ERRORS as error:
             raise _store_error(name, where, error) from None
 
@@ -193,11 +194,6 @@ def _content_type(path: str) -> str:
 def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> RenewedClient:
     return RenewedClient(lambda: boto3.session.Session().client(
         's3', endpoint_url=endpoint_url, region_name=region, verify=verify, config=CONFIG))
-
-
-def _count_retry() -> None:
-    from apache_beam.metrics import Metrics  # takes a second, and the rest of this file does without Beam
-    Metrics.counter('s3', 'retries').inc()
 
 
 def passes(error: Exception) -> bool:

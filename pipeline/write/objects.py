@@ -1,15 +1,20 @@
 """WriteObjects: sort, join and compress the chunks of an object, and put it. For events, errors and backup alike."""
 import dataclasses
+import functools
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import WindowedValue
 
 from pipeline.commit.ledger import StoredObject, object_row
 from pipeline.stores.base import Store
+from pipeline.stores.retries import count_retries
 from pipeline.write.chunks import join_chunks
+from pipeline.write.puts import Puts
 
 LEVEL = 6
 
@@ -30,19 +35,34 @@ class _Write(beam.DoFn):  # type: ignore[misc]
     def __init__(self, stores: Mapping[str, Store], compression: str) -> None:
         self._stores = stores
         self._compress = COMPRESSIONS[compression]
+        self._puts = Puts[tuple[int, WindowedValue]]()
 
-    def process(self, path_and_chunks: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
-        path, chunks = path_and_chunks[0].decode(), list(path_and_chunks[1])
-        if chunks:  # Flink fires empty panes, and writing one would empty the object
-            yield self._put(path, chunks)
+    def process(self, path_and_chunks: tuple[bytes, Iterable[bytes]], timestamp: Any = beam.DoFn.TimestampParam,
+                window: Any = beam.DoFn.WindowParam) -> None:
+        try:
+            path, chunks = path_and_chunks[0].decode(), list(path_and_chunks[1])
+            if chunks:  # Flink fires empty panes, and writing one would empty the object
+                stored, row = self._made(path, chunks)
+                put = functools.partial(self._stores[path.split('/', 1)[0]].put, path, stored)
+                self._puts.add(put, len(stored), (len(stored), WindowedValue(row, timestamp, [window])))
+        except BaseException:
+            self._puts.end()  # nothing may be put any more once the bundle has failed
+            raise
 
-    def _put(self, path: str, chunks: list[bytes]) -> bytes:
+    def _made(self, path: str, chunks: list[bytes]) -> tuple[bytes, bytes]:
+        """Return the bytes of an object, and its row of the ledger."""
         body, lines = join_chunks(chunks)
-        stored = self._compress(body)
-        self._stores[path.split('/', 1)[0]].put(path, stored)
-        Metrics.counter('write', 'objects').inc()
-        Metrics.counter('write', 'stored_bytes').inc(len(stored))
-        return object_row(StoredObject(path, lines, len(body), hashlib.sha256(body).hexdigest()))
+        return self._compress(body), object_row(StoredObject(path, lines, len(body), hashlib.sha256(body).hexdigest()))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for size, row in self._puts.finish():
+            Metrics.counter('write', 'objects').inc()
+            Metrics.counter('write', 'stored_bytes').inc(size)
+            yield row
+        count_retries()
+
+    def teardown(self) -> None:
+        self._puts.end()  # of a bundle that failed elsewhere
 
 
 @dataclasses.dataclass
@@ -51,8 +71,9 @@ class WriteObjects(beam.PTransform):  # type: ignore[misc]
 
     PCollection[tuple[bytes, bytes]] of path and chunk, in flush windows, to PCollection[bytes], rows of the ledger.
     `stores` has the store for each first part of a path. Each object is one put of all of its lines in stream order, so
-    a retry puts the same bytes under the same path. If the store raises, the bundle fails, and the runner retries it or
-    stops.
+    a retry puts the same bytes under the same path. Several are put at a time; a row is given once all puts of its
+    bundle are done. If the store raises, the bundle fails when none of its puts is running any more, and the runner
+    retries it or stops.
     """
 
     stores: Mapping[str, Store]

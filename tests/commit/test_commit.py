@@ -19,6 +19,7 @@ from pipeline.errors import Fenced, ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
 from pipeline.stores.base import FolderStore, MemoryStore
+from pipeline.stores.retries import count_retries, note_retry
 from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
 
 FLUSH_MS = 300_000
@@ -356,6 +357,26 @@ def test_a_window_of_events_in_more_than_a_thousand_folders_is_counted_and_warne
     assert caplog.messages == [
         f'window 2026-11-23T10:15:00Z has events in {folders} folders, each with an object of its own: '
         '--max_event_age_days and --platforms bound them'] * counted
+
+
+class RetryingStore(FolderStore):
+    """A folder that notes a repeated call with each put, as S3 may."""
+
+    def put(self, path: str, data: bytes) -> None:
+        note_retry()
+        super().put(path, data)
+
+
+def test_the_calls_that_a_commit_makes_again_are_counted(tmp_path: pathlib.Path) -> None:
+    count_retries()  # of other tests
+
+    with testing.TestPipeline(runner='FnApiRunner') as pipeline:
+        (pipeline | beam.Create(balanced())
+         | beam.Map(lambda row: TimestampedValue(row, START / 1000)).with_output_types(bytes)
+         | CommitWindow(settings_of(RetryingStore(str(tmp_path)), moves_resume_point=False)))
+
+    found = pipeline.result.metrics().query(MetricsFilter().with_namespace('s3'))['counters']
+    assert [(counter.key.metric.name, counter.committed) for counter in found] == [('retries', 1)]
 
 
 def _die(store: MemoryStore, path: str) -> None:

@@ -74,6 +74,18 @@ def test_a_list_on_s3_has_several_pages(aws: LocalAws, monkeypatch: pytest.Monke
 
 
 
+def test_every_call_that_is_made_again_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(503, 'SlowDown'), (503, 'SlowDown'), (200, '')])
+    noted: list[None] = []
+    monkeypatch.setattr('pipeline.stores.s3.note_retry', lambda: noted.append(None))
+    monkeypatch.setattr('pipeline.aws.FIRST_DELAY_S', 0.0)
+
+    with scripted(monkeypatch, lambda _: next(answers)) as store:
+        store.put('a', b'1')
+
+    assert len(noted) == 2
+
+
 def test_a_missing_bucket_is_not_a_missing_key(aws: LocalAws) -> None:
     store = S3Store('nowhere', 'x', aws.endpoint)
     calls: list[tuple[str, Callable[[], object]]] = [

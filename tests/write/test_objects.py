@@ -6,21 +6,27 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import MetricsFilter
 from apache_beam.testing import test_pipeline as testing
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.window import FixedWindows, TimestampedValue
+from apache_beam.transforms.window import FixedWindows, IntervalWindow, TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
 
-from pipeline.errors import StoreError
-from pipeline.stores.base import FolderStore, MemoryStore
+from pipeline.errors import OverlapError, StoreError
+from pipeline.stores.base import FolderStore, MemoryStore, Store
+from pipeline.stores.retries import count_retries, note_retry
 from pipeline.write.chunks import Position, encode_chunk
 from pipeline.write.objects import COMPRESSIONS, WriteObjects, _Write, gzip_bytes
 
 EVENTS = b'events/year=2026/month=11/day=23/hour=10/platform=ios/20261123T101500Z-p00000-00000-of-00001.json.gz'
+TIMESTAMP, WINDOW = Timestamp(59), IntervalWindow(0, 60)
 
 
 def chunk(*sequences: int) -> bytes:
@@ -30,7 +36,11 @@ def chunk(*sequences: int) -> bytes:
 
 def put(chunks: list[bytes], compression: str = 'gzip') -> tuple[MemoryStore, list[Any]]:
     store = MemoryStore()
-    return store, [json.loads(row) for row in _Write({'events': store}, compression).process((EVENTS, chunks))]
+    dofn = _Write({'events': store}, compression)
+    dofn.process((EVENTS, chunks), TIMESTAMP, WINDOW)
+    rows = list(dofn.finish_bundle())
+    assert [(row.timestamp, row.windows) for row in rows] == [(TIMESTAMP, [WINDOW])] * len(rows)
+    return store, [json.loads(row.value) for row in rows]
 
 
 def test_an_object_is_one_put_of_all_lines_in_stream_order() -> None:
@@ -84,8 +94,10 @@ def test_each_path_and_window_is_an_object_of_its_own(tmp_path: pathlib.Path) ->
                 | beam.MapTuple(lambda at, pair: TimestampedValue(pair, at)).with_output_types(tuple[bytes, bytes])
                 | beam.WindowInto(FixedWindows(60))
                 | WriteObjects({'events': FolderStore(str(tmp_path))}, 'none')
-                | beam.Map(lambda row: (json.loads(row)['stored']['path'], json.loads(row)['stored']['lines'])))
-        assert_that(rows, equal_to([('events/a', 2), ('events/b', 1)]))
+                | beam.Map(lambda row, time=beam.DoFn.TimestampParam, window=beam.DoFn.WindowParam: (
+                    json.loads(row)['stored']['path'], json.loads(row)['stored']['lines'], int(window.start),
+                    time.micros // 1000)))
+        assert_that(rows, equal_to([('events/a', 2, 0, 59_999), ('events/b', 1, 60, 119_999)]))
 
     assert {path.name: path.read_bytes() for path in (tmp_path / 'events').iterdir()} == {
         'a': b'{"n":1}\n{"n":2}\n', 'b': b'{"n":3}\n'}
@@ -98,3 +110,75 @@ def test_a_store_that_refuses_fails_the_bundle(tmp_path: pathlib.Path) -> None:
         with testing.TestPipeline(runner='FnApiRunner') as pipeline:
             (pipeline | beam.Create([(b'events/a', chunk(1))]).with_output_types(tuple[bytes, bytes])
              | WriteObjects({'events': FolderStore(str(tmp_path))}))
+
+
+class CrowdedStore(MemoryStore):
+    """A store whose puts wait until so many of them run at a time. It is shared by name, since a DoFn is pickled."""
+
+    def put(self, path: str, data: bytes) -> None:
+        MEETING.wait(60)
+        note_retry()
+
+
+MEETING = threading.Barrier(4)
+
+
+def written(store: Store, paths: list[bytes]) -> Any:
+    """Write an object for each path in one bundle. Return the result of the pipeline."""
+    with testing.TestPipeline(runner='FnApiRunner') as pipeline:
+        (pipeline | beam.Create([(path, chunk(1)) for path in paths]).with_output_types(tuple[bytes, bytes])
+         | WriteObjects({'events': store}))
+    return pipeline.result
+
+
+def counters(result: Any, namespace: str) -> dict[str, int]:
+    found = result.metrics().query(MetricsFilter().with_namespace(namespace))['counters']
+    return {counter.key.metric.name: counter.committed for counter in found}
+
+
+def test_the_objects_of_a_bundle_are_put_at_a_time_and_what_their_threads_retry_is_counted() -> None:
+    count_retries()  # of other tests
+
+    result = written(CrowdedStore(), [b'events/%d' % number for number in range(4)])
+
+    assert counters(result, 'write') == {'objects': 4, 'stored_bytes': 4 * len(gzip_bytes(b'{"n":1}\n'))}
+    assert counters(result, 's3') == {'retries': 4}
+
+
+class BrokenStore(MemoryStore):
+    """A store that refuses one path; the puts of the others take a while."""
+
+    def put(self, path: str, data: bytes) -> None:
+        LATE.append(path)
+        if path == 'events/2':
+            raise StoreError('S3 refuses events/2')
+        time.sleep(0.2)
+        LATE.remove(path)
+
+
+LATE: list[str] = []
+
+
+def test_no_put_runs_any_more_once_the_bundle_has_failed() -> None:
+    LATE.clear()
+
+    with pytest.raises((StoreError, RuntimeError), match='S3 refuses events/2'):
+        written(BrokenStore(), [b'events/%d' % number for number in range(4)])
+
+    assert LATE == ['events/2']
+
+
+@pytest.mark.parametrize('failing', ['process', 'teardown'])
+def test_a_bundle_that_fails_in_another_way_waits_for_its_puts_too(failing: str) -> None:
+    LATE.clear()
+    dofn = _Write({'events': BrokenStore()}, 'gzip')
+    dofn.process((b'events/1', [chunk(1)]), TIMESTAMP, WINDOW)
+
+    if failing == 'teardown':
+        dofn.teardown()
+    else:
+        with pytest.raises(OverlapError):
+            dofn.process((b'events/1', [chunk(1), chunk(1)]), TIMESTAMP, WINDOW)
+
+    assert LATE == []
+    assert list(dofn.finish_bundle()) == []
