@@ -137,6 +137,19 @@ def test_platforms_that_are_not_listed_share_a_folder_and_keep_their_value() -> 
     assert b'"platform":"TV-2"' in bundle.objects[f'events/{HOUR}/platform=other/{NAME}']
 
 
+@pytest.mark.parametrize(('bounds', 'objects'), [
+    ({}, 2000), ({'max_event_age_days': 1}, 2000), ({'platforms': frozenset({'ios'})}, 2000),
+    ({'max_event_age_days': 1, 'platforms': frozenset({'ios'})}, 24)])
+def test_the_bounds_together_bound_the_objects_that_one_record_can_make(bounds: dict[str, Any], objects: int) -> None:
+    """Each event has an hour and a platform of its own, the newest the hour of its arrival."""
+    events = [{'event_time': WINDOW // 1000 - 3600 * number, 'platform': f'p{number}'} for number in range(2000)]
+
+    bundle = Bundle(_WindowEvents(Layout(**bounds)), [Record(origin(1), b' ' * 200_000, events, range(2000), 2000)])
+
+    assert len(bundle.objects) == objects
+    assert sum(body.count(b'\n') for body in bundle.objects.values()) == 2000
+
+
 def glued(data: bytes) -> Record:
     """Take a record through the four transforms. None of them refuses any of it."""
     split, limits = split_record(data), Limits(len(data))
