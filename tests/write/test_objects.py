@@ -168,7 +168,11 @@ def test_no_put_runs_any_more_once_the_bundle_has_failed() -> None:
     assert LATE == ['events/2']
 
 
-@pytest.mark.parametrize('failing', ['process', 'teardown'])
+def _interrupt(_: bytes) -> bytes:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize('failing', ['process', 'Ctrl-C', 'teardown'])
 def test_a_bundle_that_fails_in_another_way_waits_for_its_puts_too(failing: str) -> None:
     LATE.clear()
     dofn = _Write({'events': BrokenStore()}, 'gzip')
@@ -176,9 +180,13 @@ def test_a_bundle_that_fails_in_another_way_waits_for_its_puts_too(failing: str)
 
     if failing == 'teardown':
         dofn.teardown()
-    else:
+    elif failing == 'process':
         with pytest.raises(OverlapError):
-            dofn.process((b'events/1', [chunk(1), chunk(1)]), TIMESTAMP, WINDOW)
+            dofn.process((b'events/3', [chunk(1), chunk(1)]), TIMESTAMP, WINDOW)
+    else:
+        dofn._compress = _interrupt
+        with pytest.raises(KeyboardInterrupt):
+            dofn.process((b'events/3', [chunk(1)]), TIMESTAMP, WINDOW)
 
     assert LATE == []
     assert list(dofn.finish_bundle()) == []

@@ -162,6 +162,21 @@ def test_the_first_error_is_raised_once_no_put_runs_any_more_and_the_others_are_
     assert len(script.began) == min(count, AT_ONCE)
 
 
+def test_a_wait_that_is_interrupted_leaves_no_put_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    script, puts = Script(), Puts[str]()
+    puts.add(script.call('a'), 1, 'a')
+    threading.Timer(0.05, script.go_all.set).start()
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('pipeline.write.puts.wait', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        puts.finish()
+
+    assert script.ended == ['a']
+
+
 def test_a_bundle_that_is_ended_waits_for_its_puts_and_leaves_nothing_to_the_next_one() -> None:
     script, puts = Script(), Puts[str]()
     puts.add(script.call('a'), 1, 'a')
