@@ -1,6 +1,5 @@
 """The whole job as one chain: from a source to events/, errors/, backup/ and a manifest per flush window."""
 import dataclasses
-from collections.abc import Mapping
 
 import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows
@@ -8,7 +7,6 @@ from apache_beam.transforms.window import FixedWindows
 from pipeline.commit.commit import CommitWindow
 from pipeline.commit.commit_window import CommitSettings
 from pipeline.source import Source
-from pipeline.stores.base import Store
 from pipeline.write.layout import Layout
 from pipeline.write.objects import WriteObjects
 from pipeline.write.window import WindowByHour
@@ -17,7 +15,7 @@ from transforms import FlattenEvents, JsonFields, ParseEvents, RenameFields, Rul
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What the chain is built from. `stores` says where `events`, `errors` and `backup` go.
+    """What the chain is built from.
 
     `source` is a PTransform from the pipeline to a Source, such as ReadKinesis.
     """
@@ -26,7 +24,6 @@ class Job:
     json_fields: JsonFields
     rules: Rules
     layout: Layout
-    stores: Mapping[str, Store]
     commit: CommitSettings
 
 
@@ -52,7 +49,7 @@ def build_job(pipeline: beam.Pipeline, job: Job) -> None:
     if job.commit.backup:
         placed.append(source.batches | 'WindowBackup' >> WindowByHour(job.layout, flush_ms, 'backup'))
     objects = ([lines.chunks for lines in placed] | 'CollectChunks' >> beam.Flatten()
-               | 'WriteObjects' >> WriteObjects(job.stores, job.layout.compression))
+               | 'WriteObjects' >> WriteObjects(job.commit.put_object, job.layout.compression))
     ledger = ([source.accounts, *(lines.ledger for lines in placed)] | 'CollectLedger' >> beam.Flatten()
               | 'WindowLedger' >> beam.WindowInto(FixedWindows(flush_ms / 1000)))
     (ledger, objects) | 'CollectRows' >> beam.Flatten() | 'CommitWindow' >> CommitWindow(job.commit)

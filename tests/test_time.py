@@ -16,13 +16,14 @@ from apache_beam.transforms.window import TimestampedValue
 from pipeline.commit.commit import CommitWindow
 from pipeline.commit.commit_window import CommitSettings
 from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
+from pipeline.errors import Fenced
 from pipeline.options.types import iso_ms
 from pipeline.source import ShardCounts
 from pipeline.stores.base import MemoryStore
 from pipeline.write.layout import Layout
 from pipeline.write.objects import WriteObjects
 from pipeline.write.window import WindowByHour
-from tests.ledgers import SETTINGS, report_row
+from tests.ledgers import OTHER, SETTINGS, report_row
 from transforms import FlattenEvents, Origin, Record, RenameFields, SplitRecords
 
 FLUSH_MS = 300_000
@@ -46,6 +47,9 @@ class KeptStore:
 
     def delete(self, path: str) -> None:
         STORES[self.name].delete(path)
+
+    def create(self, path: str, data: bytes) -> bool:
+        return STORES[self.name].create(path, data)
 
     def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
         return STORES[self.name].swap(path, before, after)
@@ -105,7 +109,7 @@ class Flow:
         errors = ((split.malformed, flat.malformed) | beam.Flatten()
                   | 'Errors' >> WindowByHour(Layout(), FLUSH_MS, 'errors'))
         written = ((events.chunks, errors.chunks) | 'Chunks' >> beam.Flatten()
-                   | WriteObjects({'events': store, 'errors': store}))
+                   | WriteObjects(conf.put_object))
         accounts = arrived | beam.Filter(lambda item: isinstance(item, bytes)).with_output_types(bytes)
         windowed = ((accounts, events.ledger, errors.ledger) | 'Rows' >> beam.Flatten()
                     | beam.WindowInto(beam.window.FixedWindows(FLUSH_MS / 1000)))
@@ -153,6 +157,18 @@ def name(clock: str) -> str:
 @pytest.fixture
 def flow(request: pytest.FixtureRequest) -> Flow:
     return Flow(request.node.name, readers=getattr(request, 'param', 1))
+
+
+def test_a_run_that_another_one_has_followed_replaces_none_of_its_objects(flow: Flow) -> None:
+    path = f'{folder()}/{name("1015")}'
+    flow.store[path] = b'of the later run'
+    write_resume_point(flow.store, ResumePoint(START, START, {}, OTHER, generation=1))
+
+    with pytest.raises((Fenced, RuntimeError), match='another run with other settings has taken over this output'):
+        flow.arrive(0, event(1)).close(0).end()
+
+    assert flow.store[path] == b'of the later run'
+    assert flow.committed == []
 
 
 def test_late_events_get_their_own_object_in_the_hour_that_they_are_of(flow: Flow) -> None:

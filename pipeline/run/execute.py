@@ -148,5 +148,4 @@ def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:
         store=stores['events'], stores=stores, flush_ms=options.flush_ms, settings=plan.settings,
         backup=options.backup, replace=options.replace, moves_resume_point=plan.moves_resume_point,
         moved=options.separate_outputs, generation=plan.preparation.generation, replay=plan.replay)
-    return Job(source=source, json_fields=options.json_fields, rules=options.rules, layout=layout, stores=stores,
-               commit=commit)
+    return Job(source=source, json_fields=options.json_fields, rules=options.rules, layout=layout, commit=commit)

@@ -11,12 +11,13 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import WindowedValue
 
 from pipeline.commit.ledger import StoredObject, object_row
-from pipeline.stores.base import Store
 from pipeline.stores.retries import count_retries
 from pipeline.write.chunks import join_chunks
 from pipeline.write.puts import Puts
 
 LEVEL = 6
+
+PutObject = Callable[[str, bytes, int], None]
 
 
 def gzip_bytes(data: bytes) -> bytes:
@@ -32,8 +33,8 @@ COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {'gzip': gzip_bytes, 'non
 
 
 class _Write(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, stores: Mapping[str, Store], compression: str) -> None:
-        self._stores = stores
+    def __init__(self, put: PutObject, compression: str) -> None:
+        self._put = put
         self._compress = COMPRESSIONS[compression]
         self._puts = Puts[tuple[int, WindowedValue]]()
 
@@ -43,7 +44,7 @@ class _Write(beam.DoFn):  # type: ignore[misc]
             path, chunks = path_and_chunks[0].decode(), list(path_and_chunks[1])
             if chunks:  # Flink fires empty panes, and writing one would empty the object
                 stored, row = self._made(path, chunks)
-                put = functools.partial(self._stores[path.split('/', 1)[0]].put, path, stored)
+                put = functools.partial(self._put, path, stored, window.start.micros // 1000)
                 self._puts.add(put, len(stored), (len(stored), WindowedValue(row, timestamp, [window])))
         except BaseException:
             self._puts.end()  # nothing may be put any more once the bundle has failed
@@ -70,16 +71,16 @@ class WriteObjects(beam.PTransform):  # type: ignore[misc]
     """Write one object per path and flush window.
 
     PCollection[tuple[bytes, bytes]] of path and chunk, in flush windows, to PCollection[bytes], rows of the ledger.
-    `stores` has the store for each first part of a path. Each object is one put of all of its lines in stream order, so
-    a retry puts the same bytes under the same path. Several are put at a time; a row is given once all puts of its
-    bundle are done. If the store raises, the bundle fails when none of its puts is running any more, and the runner
-    retries it or stops.
+    `put` puts bytes under a path, for a flush window (its start in epoch ms). Each object is one put of all of its
+    lines in stream order, so a retry puts the same bytes under the same path. Several are put at a time; a row is given
+    once all puts of its bundle are done. If `put` raises, the bundle fails when none of its puts is running any more,
+    and the runner retries it or stops.
     """
 
-    stores: Mapping[str, Store]
+    put: PutObject
     compression: str = 'gzip'
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         return (pcoll
                 | 'Group' >> beam.GroupByKey()
-                | 'Put' >> beam.ParDo(_Write(self.stores, self.compression)).with_output_types(bytes))
+                | 'Put' >> beam.ParDo(_Write(self.put, self.compression)).with_output_types(bytes))

@@ -75,5 +75,5 @@ def _pipeline(number: int, runner: str, backup: bool, stop_ms: int | None) -> be
                             backup=options.backup, moves_resume_point=False)
     pipeline = beam.Pipeline(options=beam_options(options))
     build_job(pipeline, Job(source=ReadKinesis(read, 1), json_fields=EVENT_VALUE, rules=CONVENTION, layout=Layout(),
-                            stores=stores, commit=commit))
+                            commit=commit))
     return pipeline

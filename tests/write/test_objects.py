@@ -23,7 +23,7 @@ from pipeline.errors import OverlapError, StoreError
 from pipeline.stores.base import FolderStore, MemoryStore, Store
 from pipeline.stores.retries import count_retries, note_retry
 from pipeline.write.chunks import Position, encode_chunk
-from pipeline.write.objects import COMPRESSIONS, WriteObjects, _Write, gzip_bytes
+from pipeline.write.objects import COMPRESSIONS, PutObject, WriteObjects, _Write, gzip_bytes
 
 EVENTS = b'events/year=2026/month=11/day=23/hour=10/platform=ios/20261123T101500Z-p00000-00000-of-00001.json.gz'
 TIMESTAMP, WINDOW = Timestamp(59), IntervalWindow(0, 60)
@@ -34,9 +34,14 @@ def chunk(*sequences: int) -> bytes:
     return encode_chunk(Position('app', 's', sequences[0], 0, 0), Position('app', 's', sequences[-1], 0, 0), lines)
 
 
+def into(store: Store) -> PutObject:
+    """Return what puts objects of any window into a store."""
+    return lambda path, data, _: store.put(path, data)
+
+
 def put(chunks: list[bytes], compression: str = 'gzip') -> tuple[MemoryStore, list[Any]]:
     store = MemoryStore()
-    dofn = _Write({'events': store}, compression)
+    dofn = _Write(into(store), compression)
     dofn.process((EVENTS, chunks), TIMESTAMP, WINDOW)
     rows = list(dofn.finish_bundle())
     assert [(row.timestamp, row.windows) for row in rows] == [(TIMESTAMP, [WINDOW])] * len(rows)
@@ -93,7 +98,7 @@ def test_each_path_and_window_is_an_object_of_its_own(tmp_path: pathlib.Path) ->
         rows = (pipeline | beam.Create(keyed)
                 | beam.MapTuple(lambda at, pair: TimestampedValue(pair, at)).with_output_types(tuple[bytes, bytes])
                 | beam.WindowInto(FixedWindows(60))
-                | WriteObjects({'events': FolderStore(str(tmp_path))}, 'none')
+                | WriteObjects(into(FolderStore(str(tmp_path))), 'none')
                 | beam.Map(lambda row, time=beam.DoFn.TimestampParam, window=beam.DoFn.WindowParam: (
                     json.loads(row)['stored']['path'], json.loads(row)['stored']['lines'], int(window.start),
                     time.micros // 1000)))
@@ -109,7 +114,7 @@ def test_a_store_that_refuses_fails_the_bundle(tmp_path: pathlib.Path) -> None:
     with pytest.raises((StoreError, RuntimeError), match=f'cannot write {tmp_path}/events/a: '):
         with testing.TestPipeline(runner='FnApiRunner') as pipeline:
             (pipeline | beam.Create([(b'events/a', chunk(1))]).with_output_types(tuple[bytes, bytes])
-             | WriteObjects({'events': FolderStore(str(tmp_path))}))
+             | WriteObjects(into(FolderStore(str(tmp_path)))))
 
 
 class CrowdedStore(MemoryStore):
@@ -127,7 +132,7 @@ def written(store: Store, paths: list[bytes]) -> Any:
     """Write an object for each path in one bundle. Return the result of the pipeline."""
     with testing.TestPipeline(runner='FnApiRunner') as pipeline:
         (pipeline | beam.Create([(path, chunk(1)) for path in paths]).with_output_types(tuple[bytes, bytes])
-         | WriteObjects({'events': store}))
+         | WriteObjects(into(store)))
     return pipeline.result
 
 
@@ -175,7 +180,7 @@ def _interrupt(_: bytes) -> bytes:
 @pytest.mark.parametrize('failing', ['process', 'Ctrl-C', 'teardown'])
 def test_a_bundle_that_fails_in_another_way_waits_for_its_puts_too(failing: str) -> None:
     LATE.clear()
-    dofn = _Write({'events': BrokenStore()}, 'gzip')
+    dofn = _Write(into(BrokenStore()), 'gzip')
     dofn.process((b'events/1', [chunk(1)]), TIMESTAMP, WINDOW)
 
     if failing == 'teardown':
