@@ -71,10 +71,10 @@ class WriteObjects(beam.PTransform):  # type: ignore[misc]
     """Write one object per path and flush window.
 
     PCollection[tuple[bytes, bytes]] of path and chunk, in flush windows, to PCollection[bytes], rows of the ledger.
-    `put` puts bytes under a path, for a flush window (its start in epoch ms). Each object is one put of all of its lines
-    in stream order, so a retry puts the same bytes under the same path. Several are put at a time; a row is given once
-    all puts of its bundle are done. If a put raises, the bundle fails when none of its puts is running any more, and
-    the runner retries it or stops.
+    `put` puts bytes under a path, for a flush window (its start in epoch ms). Each object is one put of all of its
+    lines in stream order, so a retry puts the same bytes under the same path. Several are put at a time; a row is given
+    once all puts of its bundle are done. If a put raises, the bundle fails when none of its puts is running any more,
+    and the runner retries it or stops.
     """
 
     put: PutObject

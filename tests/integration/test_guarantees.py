@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import apache_beam as beam
 import pytest
 
 from pipeline import paths
@@ -26,7 +27,7 @@ from tests.integration.jobs import FLUSH_MS
 from tests.integration.lake import Lake, windows_of
 
 pytestmark = pytest.mark.timeout(600)
-PROCESS = write._Write.process
+PROCESS, FINISH = write._Write.process, write._Write.finish_bundle
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -62,9 +63,10 @@ def disordered_arrivals(patch: pytest.MonkeyPatch) -> None:
 
 def empty_panes(patch: pytest.MonkeyPatch) -> None:
     """Fire a second, empty pane for each object, as Flink does with late triggers."""
-    def twice(self: Any, element: Any) -> Iterator[bytes]:
-        yield from PROCESS(self, (element[0], list(element[1])))
-        yield from PROCESS(self, (element[0], []))
+    def twice(self: Any, element: Any, timestamp: Any = beam.DoFn.TimestampParam,
+              window: Any = beam.DoFn.WindowParam) -> None:
+        PROCESS(self, (element[0], list(element[1])), timestamp, window)
+        PROCESS(self, (element[0], []), timestamp, window)
     patch.setattr(write._Write, 'process', twice)
 
 
@@ -89,10 +91,20 @@ def name_by_clock(patch: pytest.MonkeyPatch) -> None:
 
 def write_empty_panes(patch: pytest.MonkeyPatch) -> None:
     """Write an object for every pane, also an empty one."""
-    def careless(self: Any, element: Any) -> Iterator[bytes]:
-        yield from PROCESS(self, element)
-        self._stores['events'].put(element[0].decode(), write.gzip_bytes(b''))
+    seen: list[str] = []
+
+    def careless(self: Any, element: Any, timestamp: Any = beam.DoFn.TimestampParam,
+                 window: Any = beam.DoFn.WindowParam) -> None:
+        seen.append(element[0].decode())
+        PROCESS(self, element, timestamp, window)
+
+    def finish(self: Any) -> list[Any]:
+        rows = list(FINISH(self))
+        while seen:
+            self._put.__self__.stores['events'].put(seen.pop(), write.gzip_bytes(b''))
+        return rows
     patch.setattr(write._Write, 'process', careless)
+    patch.setattr(write._Write, 'finish_bundle', finish)
 
 
 def start_unaligned(patch: pytest.MonkeyPatch) -> None:
@@ -114,7 +126,7 @@ def stamp_by_plain_arrival(patch: pytest.MonkeyPatch) -> None:
     (nothing, write_partial_windows, [], 0, 'backup'),
     (nothing, name_by_clock, [], 0, 'backup'),
     (empty_panes, write_empty_panes, [], 0, 'backup'),
-    (nothing, start_unaligned, ['--start', 'middle'], 1, 'backup'),
+    (nothing, start_unaligned, ['--start', 'middle'], 1, 'manifests'),
     (accounts_lost, commit_without_all_accounts, ['--readers', '3'], 0, 'manifests'),
     (disordered_arrivals, stamp_by_plain_arrival, ['--start', 'middle'], 0, 'backup')],
     ids=lambda value: value.__name__ if callable(value) else None)

@@ -73,13 +73,14 @@ def test_a_bucket_that_denies_deletion_is_written_to_and_says_so_when_something_
     assert (site.run('keeps'), site.run('keeps')) == (0, 0)
     assert '.write-check' not in str(site.keys('keeps'))
     before = [key for key in site.keys('keeps') if key.startswith('x/events/')]
+    end = json.loads(site.s3.get_object(Bucket='keeps', Key='x/resume.json')['Body'].read())['end']
     capsys.readouterr()
 
-    assert site.run('keeps', '--rename', str(rename), '--replace') == 1
+    assert site.run('keeps', '--rename', str(rename), '--replace', '--stop', end) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f'pipeline: error: S3 DeleteObject on s3://keeps/{before[0]} failed with AccessDenied: '
                            'grant s3:DeleteObject below the prefix: something has to be removed')
     site.s3.delete_bucket_policy(Bucket='keeps')
-    assert site.run('keeps', '--rename', str(rename), '--replace') == 0
+    assert site.run('keeps', '--rename', str(rename), '--replace', '--stop', end) == 0
     assert [key for key in site.keys('keeps') if key.startswith('x/events/')] == [
         before[0].replace('platform=ios', 'platform=unknown')]
