@@ -111,12 +111,11 @@ def _at_time(start_ms: int, options: Options, streams: Sequence[StreamInfo], now
 
 
 def _earliest(flush_ms: int, streams: Sequence[StreamInfo], now_ms: int) -> Start:
-    truncated = [stream for stream in streams if stream.horizon_ms(now_ms)]
-    whole = [align_down(stream.created_ms, flush_ms) for stream in streams if stream not in truncated]
-    bounds = [_first_whole(stream.horizon_ms(now_ms), flush_ms) for stream in truncated]
-    start_ms = max([*bounds, min(whole + bounds)])
-    note = f'what arrived before {iso(start_ms)} was skipped: its retention ends' if truncated else ''
-    return _at(start_ms, note)
+    whole_since = [_first_whole(stream.horizon_ms(now_ms), flush_ms) for stream in streams if stream.horizon_ms(now_ms)]
+    if not whole_since:
+        return _at(align_down(min(stream.created_ms for stream in streams), flush_ms))
+    start_ms = max(whole_since)
+    return _at(start_ms, f'what arrived before {iso(start_ms)} was skipped: its retention ends')
 
 
 def past_former(start: Start, store: Store, settings: Settings, *, end_ms: int, flush_ms: int) -> Start:
