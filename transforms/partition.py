@@ -94,7 +94,7 @@ def _hour_ms(text: str) -> int | None:
 
 
 def _number_ms(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)):
         return None
     if 10 ** 9 <= value < 10 ** 10:
         return int(value) * 1000
