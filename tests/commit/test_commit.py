@@ -8,17 +8,19 @@ import msgspec
 import pytest
 from apache_beam.metrics import MetricsFilter
 from apache_beam.testing import test_pipeline as testing
-from apache_beam.transforms.window import TimestampedValue
+from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
+from apache_beam.transforms.window import IntervalWindow, TimestampedValue
 
-from pipeline.commit.commit import CommitWindow
+from pipeline.commit.commit import CommitWindow, _Commit
 from pipeline.commit.commit_window import Changes, CommitSettings, commit_window, withdraw_window
 from pipeline.commit.ledger import add_up
-from pipeline.commit.manifests import Manifest, Settings, read_manifest
+from pipeline.commit.manifests import Manifest, Settings, manifests_between, read_manifest
 from pipeline.commit.resume_point import ResumePoint, read_resume_point, write_resume_point
 from pipeline.errors import Fenced, ManifestError
 from pipeline.options.types import iso_ms
 from pipeline.paths import manifest_path
-from pipeline.stores.base import FolderStore, MemoryStore
+from pipeline.progress import PROGRESS
+from pipeline.stores.base import FolderStore, MemoryStore, Store
 from pipeline.stores.retries import count_retries, note_retry
 from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
 
@@ -28,7 +30,7 @@ PATH = manifest_path(START)
 ANDROID = EVENTS.replace('platform=ios', 'platform=android')
 
 
-def settings_of(store: MemoryStore, **changed: Any) -> CommitSettings:
+def settings_of(store: Store, **changed: Any) -> CommitSettings:
     values = {'store': store, 'stores': dict.fromkeys(('events', 'errors', 'backup'), store), 'flush_ms': FLUSH_MS,
               'settings': SETTINGS}
     return CommitSettings(**{**values, **changed})
@@ -49,7 +51,7 @@ def commit(store: MemoryStore, rows: list[bytes], window_ms: int = START, **chan
     return commit_window(settings_of(store, **changed), window_ms, ledger)
 
 
-def manifest_at(store: MemoryStore, window_ms: int = START) -> Manifest:
+def manifest_at(store: Store, window_ms: int = START) -> Manifest:
     manifest = read_manifest(store, window_ms)
     assert manifest
     return manifest
@@ -94,6 +96,15 @@ def test_resume_moves_once_the_manifest_stands() -> None:
 
     assert store.effects == [('put', PATH), ('put', 'resume.json')]
     assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + FLUSH_MS
+
+
+def test_resume_moves_over_the_windows_of_the_run_whatever_settings_it_tells_of_until_then() -> None:
+    store = resumable()
+
+    commit(store, balanced(), settings=OTHER)
+
+    resume_point = read_resume_point(store)
+    assert resume_point and (resume_point.end_ms, resume_point.settings) == (START + FLUSH_MS, OTHER)
 
 
 def test_resume_stays_where_an_earlier_window_is_missing_and_for_a_replay() -> None:
@@ -241,6 +252,16 @@ def test_a_replay_without_backup_keeps_the_one_that_is_there(replace: bool) -> N
     assert BACKUP in store and EVENTS not in store
 
 
+def test_a_replay_with_backup_replaces_the_one_that_is_there() -> None:
+    store, other = resumable(), BACKUP.replace('00000-of-00001', '00001-of-00002')
+    commit(store, balanced())
+
+    commit(store, [row.replace(BACKUP.encode(), other.encode()) for row in balanced()], settings=OTHER, replace=True)
+
+    assert [path for path in store if path.startswith('backup/')] == [other]
+    assert [item.path for item in manifest_at(store).objects if item.path.startswith('backup/')] == [other]
+
+
 def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
     store, places = resumable(), {'errors': 's3://errors', 'backup': 's3://backup'}
     commit(store, balanced(), moved=places)
@@ -248,6 +269,8 @@ def test_a_manifest_says_where_errors_and_backups_are_that_were_moved() -> None:
 
     commit(store, [row for row in balanced() if b'backup' not in row], backup=False, moved={'errors': 's3://errors'})
     assert manifest_at(store).moved == places
+    commit(store, [row for row in balanced() if b'backup' not in row], backup=False)
+    assert manifest_at(store).moved == {'backup': 's3://backup'}
 
     commit(store, balanced(), START + FLUSH_MS)
     assert not manifest_at(store, START + FLUSH_MS).moved
@@ -278,6 +301,19 @@ def test_windows_that_a_longer_one_replaces_leave_no_object_and_no_manifest() ->
     assert read_manifest(store, START + FLUSH_MS) is None
 
 
+def test_a_replay_without_backup_keeps_those_of_all_windows_that_a_longer_one_replaces() -> None:
+    store, longer = resumable(), Settings(msgspec.structs.replace(PLACEMENT, flush_interval_s=600), SETTINGS.content)
+    commit(store, balanced())
+    commit(store, [row.replace(b'T1015', b'T1020') for row in balanced()], START + FLUSH_MS)
+    rows = [row for row in balanced() if b'backup' not in row]
+
+    commit(store, rows, flush_ms=600_000, settings=longer, backup=False, replace=True, moves_resume_point=False)
+
+    backups = [BACKUP, BACKUP.replace('T1015', 'T1020')]
+    assert [item.path for item in manifest_at(store).objects if item.path in backups] == backups
+    assert [path for path in backups if path in store] == backups
+
+
 def test_a_window_that_shorter_ones_replace_loses_its_objects_with_the_first_of_them() -> None:
     store = resumable(START + 900_000)
     longer = Settings(msgspec.structs.replace(PLACEMENT, flush_interval_s=900), SETTINGS.content)
@@ -304,6 +340,66 @@ def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_an
     assert resume_point and (resume_point.end_ms, list(resume_point.positions)) == (START + FLUSH_MS, ['app/a'])
     commit(store, balanced(), START + FLUSH_MS)
     assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + 3 * FLUSH_MS
+
+
+def test_a_window_cut_short_that_resume_has_not_passed_leaves_it_as_it_is() -> None:
+    store = resumable()
+    commit(store, balanced())
+    store.effects.clear()
+
+    withdraw_window(settings_of(store), START + FLUSH_MS)
+
+    assert store.effects == []
+
+
+@pytest.mark.parametrize(('backup', 'committed'), [(True, False), (False, True)])
+def test_a_window_of_which_nothing_is_in_the_backup_is_complete_only_without_one(
+        backup: bool, committed: bool) -> None:
+    store, rows = resumable(), [row for row in balanced() if b'backup' not in row]
+    window = IntervalWindow(START // 1000, (START + FLUSH_MS) // 1000)
+
+    before = PROGRESS.windows
+
+    _Commit(settings_of(store, backup=backup)).process((b'', rows), window)
+
+    assert (read_manifest(store, START) is not None) == committed
+    assert PROGRESS.windows - before == committed
+
+
+def test_rows_are_gathered_by_flush_window_and_what_comes_of_each_is_counted_and_told(
+        tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FolderStore(str(tmp_path))
+    write_resume_point(store, ResumePoint(START, START, {}, SETTINGS))
+    commit_window(settings_of(store), START, add_up(balanced(sha256='bb')))
+    rows = [TimestampedValue(row, (START + at_ms) / 1000) for at_ms, rows in (
+        (0, balanced()), (FLUSH_MS - 1, balanced()[:1]), (FLUSH_MS, balanced()), (2 * FLUSH_MS, balanced()[1:]))
+        for row in rows]
+
+    pipeline = _TestPipeline(runner='BundleBasedDirectRunner')
+    _ = pipeline | beam.Create(rows, reshuffle=False) | beam.Map(_same) | CommitWindow(settings_of(store))
+    result = pipeline.run()
+    result.wait_until_finish()
+
+    windows_ms = [manifest.window_ms for manifest in manifests_between(store, START, START + 9 * FLUSH_MS)]
+    assert windows_ms == [START, START + FLUSH_MS]
+    assert {counter.key.metric.name: counter.committed for counter in result.metrics().query()['counters']
+            if counter.key.metric.namespace == 'commit'} == {
+        'windows': 2, 'objects': 8, 'records': 10, 'documents': 8, 'lines': 6, 'document_errors': 2, 'fragments': 2,
+        'unreadable_times': 2, 'incomplete_windows': 1, 'rewritten_differently': 1}
+    assert sorted(message for message in caplog.messages if message.startswith('window 2026')) == [
+        'window 2026-11-23T10:15:00Z: 1 objects differ from those committed before with the same settings, 0 are no '
+        'longer written and were removed',
+        'window 2026-11-23T10:25:00Z is not complete: 0 of ? readers have reported it. It gets no manifest; a run with '
+        '--start=resume makes it whole']
+
+
+def test_a_replay_is_told_to_write_the_window_that_it_did_not_complete_again(caplog: pytest.LogCaptureFixture) -> None:
+    window = IntervalWindow(START // 1000, (START + FLUSH_MS) // 1000)
+
+    _Commit(settings_of(resumable(), moves_resume_point=False)).process((b'', balanced()[1:]), window)
+
+    assert caplog.messages[0].endswith('a run with --start=2026-11-23T10:15:00Z --stop=2026-11-23T10:20:00Z makes it '
+                                       'whole')
 
 
 def test_the_first_window_of_all_is_read_again_from_its_time_on() -> None:
@@ -377,6 +473,10 @@ def test_the_calls_that_a_commit_makes_again_are_counted(tmp_path: pathlib.Path)
 
     found = pipeline.result.metrics().query(MetricsFilter().with_namespace('s3'))['counters']
     assert [(counter.key.metric.name, counter.committed) for counter in found] == [('retries', 1)]
+
+
+def _same(row: TimestampedValue) -> TimestampedValue:
+    return row
 
 
 def _die(store: MemoryStore, path: str) -> None:

@@ -23,6 +23,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
 @pytest.mark.parametrize(('rows', 'reason'), [
     ([], '0 of ? readers have reported it'),
     ([report(0, 3), report(2, 3)], '2 of 3 readers have reported it'),
+    ([report(0, 2), report(1, 3)], '2 of 3 readers have reported it'),
+    ([report(0, 1), report(1, 1)], '2 of 1 readers have reported it'),
     ([written(EVENTS, 3)], '0 of ? readers have reported it')])
 def test_a_window_is_not_complete_without_the_account_of_every_reader(rows: list[bytes], reason: str) -> None:
     assert imbalance(add_up(rows), backup=True) == reason
@@ -66,6 +68,14 @@ def test_a_broken_aggregate_is_a_record_of_its_own() -> None:
 
     assert imbalance(ledger, backup=True) is None
     assert (ledger.counts().records, ledger.counts().invalid_kpl) == (6, 1)
+
+
+@pytest.mark.parametrize('code', ['too-deep', 'key-too-long', 'output-too-large'])
+def test_a_document_that_passes_a_limit_is_no_malformed_fragment(code: str) -> None:
+    ledger = add_up([row.replace(b'too-deep', code.encode()) for row in balanced()])
+
+    assert imbalance(ledger, backup=True) is None
+    assert (ledger.counts().document_errors, ledger.counts().fragments) == (1, 1)
 
 
 def test_reports_and_objects_that_come_twice_count_once() -> None:

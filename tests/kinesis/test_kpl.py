@@ -48,9 +48,10 @@ def test_a_record_that_is_no_aggregate_is_unchanged(data: bytes) -> None:
 @pytest.mark.parametrize('message', [
     b'\x1a\x7f', b'\xff' * 11, field(3, number(1, 0) + field(3, b'x')), field(1, b'k') + field(3, field(3, b'x')),
     field(1, b'k') + field(3, number(1, 0)), field(1, b'\xff') + field(3, number(1, 0) + field(3, b'x')), b'\x0b\x0c',
-    b'\x1a', field(1, b'k') + field(3, number(1, 2 ** 63) + field(3, b'x'))],
+    b'\x1a', field(1, b'k') + field(3, number(1, 2 ** 63) + field(3, b'x')),
+    field(1, b'k') + field(3, number(1, 0) + field(3, b'xy')[:-1])],
     ids=['truncated field', 'endless number', 'key not in table', 'no key', 'no data', 'key not text', 'groups',
-         'tag alone', 'key far outside'])
+         'tag alone', 'key far outside', 'a byte too short'])
 def test_a_broken_aggregate_is_malformed(message: bytes) -> None:
     with pytest.raises(MalformedRecord) as error:
         deaggregate_record('outer', sealed(message))

@@ -223,3 +223,10 @@ def test_another_flush_interval_replaces_full_hours(start_ms: int, end_ms: int, 
     assert refusal(check_rewrite, store, now, REPLACE, start_ms=start_ms, end_ms=end_ms) == (
         f'--replace with another --flush_interval_s: must begin and end at full hours, got {got}')
     check_rewrite(store, now, REPLACE, start_ms=HOUR, end_ms=HOUR + 3_600_000)
+
+
+def test_a_shorter_flush_interval_replaces_full_hours_too() -> None:
+    store = committed(settings('--flush_interval_s', '900'), WINDOW, flush_ms=900_000)
+
+    assert 'must begin and end at full hours, got --start 2026-11-23T10:15:00Z' in refusal(
+        check_rewrite, store, settings(), REPLACE, start_ms=WINDOW, end_ms=HOUR + 3_600_000)

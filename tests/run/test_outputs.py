@@ -6,7 +6,9 @@ import pytest
 
 from pipeline.errors import RunRefused
 from pipeline.options.options import Options
-from pipeline.run.outputs import check_outputs, claim_outputs
+from pipeline.run.outputs import check_outputs, claim_outputs, outputs_of, store_at
+from pipeline.stores.base import FolderStore
+from pipeline.stores.s3 import S3Store
 from tests.command_lines import options_of
 
 
@@ -19,6 +21,24 @@ def refusal(told: Options) -> str:
     with pytest.raises(RunRefused) as error:
         check_outputs(told)
     return str(error.value)
+
+
+@pytest.mark.parametrize(('args', 'region'), [
+    (['--s3_region_name', 'eu-west-2'], 'eu-west-2'), ([], 'eu-west-1')])
+def test_a_store_has_the_bucket_and_prefix_of_its_uri_and_the_options_of_s3(args: list[str], region: str) -> None:
+    options = options_of('--output', 's3://lake', '--aws_region', 'eu-west-1', '--s3_sse', 'aws:kms',
+                         '--s3_kms_key_id', 'k', *args)
+
+    assert store_at('s3://lake/a/b', options) == S3Store(
+        'lake', 'a/b', endpoint_url=None, region=region, verify=None, sse='aws:kms', kms_key_id='k')
+
+
+def test_objects_are_in_the_output_but_for_errors_and_backup_that_were_moved(tmp_path: pathlib.Path) -> None:
+    lake, moved = (FolderStore(str(tmp_path / name)) for name in ('lake', 'moved'))
+
+    assert outputs_of(options(tmp_path)) == dict.fromkeys(('events', 'errors', 'backup'), lake)
+    assert outputs_of(options(tmp_path, errors='moved')) == {'events': lake, 'errors': moved, 'backup': lake}
+    assert outputs_of(options(tmp_path, backup='moved')) == {'events': lake, 'errors': lake, 'backup': moved}
 
 
 def test_an_output_is_tried_and_left_as_it_was(tmp_path: pathlib.Path) -> None:
@@ -63,6 +83,7 @@ def test_another_jobs_output_is_no_place_for_errors(tmp_path: pathlib.Path) -> N
     assert refusal(options(tmp_path, errors='other')) == (
         '--errors_output: holds objects of another job under the same keys (another job has its --output): give a '
         'place of its own')
+    assert [file.name for file in (tmp_path / 'other').iterdir()] == ['resume.json']
 
 
 def test_errors_and_backup_may_share_a_place_or_lie_in_the_output(tmp_path: pathlib.Path) -> None:

@@ -136,6 +136,14 @@ def test_the_time_is_that_of_aws() -> None:
     assert now_of(ScriptedCalls({'app': YOUNG}, now_ms=7), plan().streams) == 7
 
 
+def test_a_stream_by_its_arn_is_asked_by_it_and_goes_by_its_name() -> None:
+    arn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/app'
+
+    made = plan('--stream', f'ios={arn}', '--aws_region', 'eu-west-1', created={arn: YOUNG})
+
+    assert made.streams == (StreamInfo('app', arn, 'ios', YOUNG, DAY),)
+
+
 def test_of_several_streams_the_earliest_answer_counts() -> None:
     made = plan('--stream', 'app', '--stream', 'other', '--start', 'latest', created={'app': YOUNG, 'other': YOUNG},
                 ahead_ms={'other': 600_000})
@@ -283,7 +291,7 @@ def test_starting_over_keeps_the_windows_of_the_former_stream_and_loses_nothing_
 
 def test_of_several_streams_one_made_again_the_others_go_on_behind_what_is_committed() -> None:
     before, now = {'app': YOUNG, 'b': YOUNG}, {'app': YOUNG, 'b': AGAIN}
-    store = committed(resumable(at('09:10:00'), **before), '09:00:00', '09:05:00', created=before)
+    store = committed(resumable(at('09:10:00'), **before), '08:55:00', '09:00:00', '09:05:00', created=before)
     args = ['--stream', 'app', '--stream', 'b', '--start', 'earliest', '--start_over']
 
     made = plan(*args, store=store, created=now)
@@ -460,6 +468,12 @@ def test_a_stream_that_grew_goes_on_with_the_layout_that_it_had() -> None:
     assert 'give --new_layout to change from the next full hour on' in refusal('--output_shards', '2', **grown)
     made = plan('--output_shards', '2', '--new_layout', **grown)
     assert (made.former, made.former_until_ms) == (settings().placement, at('11:00:00'))
+
+
+def test_windows_of_the_former_layout_before_the_hour_are_not_in_the_way_of_the_new_one() -> None:
+    store = committed(resumable(at('10:15:00')), '10:20:00')
+
+    assert plan('--output_shards', '2', '--new_layout', store=store).former == settings().placement
 
 
 def test_at_the_hour_the_new_layout_begins_from_the_same_positions() -> None:

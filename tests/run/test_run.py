@@ -9,7 +9,7 @@ import pytest
 from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import make_manifest, write_manifest
 from pipeline.commit.resume_point import ResumePoint, follow, update_resume_point, write_resume_point
-from pipeline.errors import ReadError, RunRefused
+from pipeline.errors import Gap, ReadError, RunRefused
 from pipeline.kinesis.api import Summary
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.options.options import Options
@@ -35,18 +35,21 @@ class Kinesis(ScriptedCalls):
 @dataclasses.dataclass
 class Site:
     """An output and its streams. A run commits each window up to its stop, or up to noon; `runs` has each by its
-    layout, streams, start and stop."""
+    layout, streams, start and stop. If given, each run fails so."""
 
     store: MemoryStore
     api: Kinesis
     runs: list[tuple[int, list[str], int, int | None]]
     said: list[str]
+    failure: Exception | None = None
 
     def run(self, *args: str) -> None:
         run(options_of('--aws_region', 'eu-west-1', *args), self.said.append)
 
     def execute(self, options: Options, plan: Plan, *_: Any) -> None:
         self.runs.append((options.output_shards, [stream.name for stream in plan.streams], plan.start_ms, plan.stop_ms))
+        if self.failure:
+            raise self.failure
         for window_ms in range(plan.start_ms, plan.stop_ms or at('12:00:00'), options.flush_ms):
             write_manifest(self.store, make_manifest(window_ms, options.flush_ms, add_up(balanced()), plan.settings))
         update_resume_point(self.store, lambda before: before and follow(self.store, before, plan.settings))
@@ -74,6 +77,32 @@ def test_a_stream_that_is_gone_is_left_out_at_once_and_the_layout_changes_at_the
     site.run('--stream', 'app')  # from now on it goes on by itself
     assert site.runs[2:] == [(1, ['app'], at('12:00:00'), None)]
     assert not any('left out' in line for line in site.said)
+
+
+def test_the_former_layout_ends_at_a_stop_before_the_hour_and_the_new_one_at_one_behind_it(site: Site) -> None:
+    site.run('--stream', 'app', '--new_layout', '--stop', '2026-11-23T10:25:00Z')
+    assert site.runs == [(2, ['app'], at('10:05:00'), at('10:25:00'))]
+
+    site.run('--stream', 'app', '--new_layout', '--stop', '2026-11-23T11:10:00Z')
+    assert site.runs[1:] == [(2, ['app'], at('10:25:00'), at('11:00:00')), (1, ['app'], at('11:00:00'), at('11:10:00'))]
+
+
+def test_the_former_layout_writes_only_windows_that_have_ended_by_the_stop(site: Site) -> None:
+    write_resume_point(site.store, ResumePoint(at('10:15:00'), 0, POSITIONS, settings('--flush_interval_s', '900')))
+
+    site.run('--stream', 'app', '--new_layout', '--stop', '2026-11-23T10:40:00Z')
+
+    assert site.runs == [(1, ['app'], at('10:15:00'), at('10:30:00'))]
+
+
+def test_a_gap_fails_a_replay_whatever_on_gap_says_since_it_cannot_go_on_elsewhere(site: Site) -> None:
+    write_resume_point(site.store, ResumePoint(at('10:15:00'), 0, POSITIONS, settings()))
+    site.failure = Gap('lost')
+
+    with pytest.raises(Gap):
+        site.run('--stream', 'app', '--start', '2026-11-23T10:00:00Z', '--stop', 'now', '--on_gap', 'skip')
+
+    assert site.runs == [(1, ['app'], at('10:00:00'), at('11:00:00'))]
 
 
 def test_the_stream_alone_changes_at_once_on_every_runner(site: Site) -> None:

@@ -34,6 +34,7 @@ def test_without_the_convention_the_other_names_stay_as_they_are() -> None:
     ({'?': 1, '!': 2, '': 3}, [('field', 1), ('field_2', 2), ('field_3', 3)]),
     ({'a b': 1, 'a_b': 1.0}, [('a_b', 1), ('a_b_2', 1.0)]),
     ({'a b': 1, 'a_b': True}, [('a_b', 1), ('a_b_2', True)]),
+    ({'a b': 1, 'a_b': '1'}, [('a_b', 1), ('a_b_2', '1')]),
     ({'a b': {}, 'a_b': []}, [('a_b', {}), ('a_b_2', [])]),
     ({'a b': 2 ** 70, 'a_b': 2 ** 70}, [('a_b', 2 ** 70)]),
     ({'a b': None, 'a_b': ''}, [('a_b', None), ('a_b_2', '')])])

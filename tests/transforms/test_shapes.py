@@ -15,3 +15,5 @@ def test_remembered_shapes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(rules.shapes) <= 100 // 7
     assert rename_fields({'C' * 101: 1}, rules) == {'c' * 101: 1}
     assert len(rules.shapes) == 0
+    assert rename_fields({'D': 1}, rules) == {'d': 1}
+    assert list(rules.shapes) == [('D',)]  # emptied, it remembers again

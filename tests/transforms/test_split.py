@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transforms import split
 from transforms.limits import MAX_LEVELS
 from transforms.scan import containers_in
-from transforms.split import Malformed, Split, split_record
+from transforms.split import Malformed, Split, indices_of, split_record
 
 DATA = pathlib.Path(__file__).parents[1] / 'data'
 
@@ -150,6 +150,13 @@ def test_a_document_the_parser_cannot_nest_does_not_end_the_record() -> None:
     expected = Malformed('too-deep', TOO_DEEP, deep, 1, 8)
 
     assert split_record(b'{"a":1} ' + deep + b'{"c":3}') == Split([{'a': 1}, {'c': 3}], None, (expected,))
+
+
+def test_documents_behind_several_that_are_too_deep_keep_their_index() -> None:
+    split = split_record(nested(2000) * 2 + b'{"c":3}' + nested(2000))
+
+    assert [malformed.index for malformed in split.skipped] == [0, 1, 3]
+    assert indices_of(split) == [2]
 
 
 def test_syntax_inside_what_is_too_deep_does_not_matter() -> None:

@@ -42,6 +42,14 @@ def test_fields_that_renaming_dropped_still_decide_the_folder() -> None:
 
     assert placed({}, dropped) == f'events/year=2022/month=06/day=21/hour=00/platform=android/{NAME}'
     assert '/platform=ios/' in placed({'platform': 'ios'}, dropped)
+    assert '/year=2020/' in placed({'event_time': '2020-01-01 00:00:00'}, dropped)
+    assert '/platform=web/' in placed({'platform': None}, dropped)  # a field that renaming made counts, even if null
+
+
+def test_without_a_time_an_event_is_in_the_hour_of_its_own_arrival_even_if_its_window_begins_later() -> None:
+    overtaken = ORIGIN._replace(arrival_ms=WINDOW - 3_600_000)
+
+    assert placed({}, origin=overtaken) == f'events/year=2026/month=11/day=23/hour=09/platform=web/{NAME}'
 
 
 def test_other_fields_may_hold_time_and_platform() -> None:

@@ -22,7 +22,7 @@ from transforms import (
     rename_fields,
     split_record,
 )
-from transforms.limits import Limits
+from transforms.limits import Limits, line_budget
 
 WINDOW = 1_763_893_500_000
 HOUR = 'year=2025/month=11/day=23/hour=10'
@@ -104,6 +104,12 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
         WINDOW + 300_000: {'records': 1, 'user_records': 1, 'empty': 1, 'documents': 0, 'lines': 0, 'fragments': 0}}
 
 
+def test_an_aggregate_is_one_record_whether_its_sub_records_are_broken_or_not() -> None:
+    records = [Record(origin(1, sub=sub), b'', broken=broken) for sub, broken in ((0, True), (1, True), (2, False))]
+
+    assert Bundle(_WindowEvents(Layout()), records).rows[WINDOW]['records'] == 1
+
+
 @pytest.mark.parametrize(('time', 'counts'), [
     (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
 def test_unreadable_times_are_counted_apart_from_absent_ones(
@@ -174,6 +180,17 @@ def test_the_encoded_lines_of_a_record_are_limited(document: bytes) -> None:
         ('encode', 'output-too-large', index) for index in range(11 - refused, 11)]
     assert bundle.malformed[-1].fragment == b'{"n":2}' and bundle.malformed[-1].offset == len(record.data) - 7
     assert (bundle.rows[WINDOW]['documents'], bundle.rows[WINDOW]['lines']) == (11, 11 - refused)
+
+
+@pytest.mark.parametrize(('more', 'lines'), [(0, 2), (1, 1)])
+def test_the_newline_of_each_line_counts_toward_the_limit(more: int, lines: int) -> None:
+    data = b'{}{}'
+    half = line_budget(len(data)) // 2
+    events = [{'n': 'x' * (half - len('{"n":""}\n') + more)}] * 2
+
+    bundle = Bundle(_WindowEvents(Layout()), [Record(origin(1), data, events, range(2), 2)])
+
+    assert bundle.rows[WINDOW]['lines'] == lines
 
 
 def test_shards_and_windows_do_not_share_a_chunk() -> None:
