@@ -147,6 +147,39 @@ def test_of_two_runs_at_once_the_later_one_wins_and_the_lake_is_whole(
     assert (fenced > 0) == (first != second)
 
 
+def test_a_run_that_commits_while_another_one_takes_over_lists_nothing_that_was_removed(
+        patch: pytest.MonkeyPatch) -> None:
+    world, second = world_after(patch, [BEGUN]), [*NOW, '--rename', 'none']
+    alone = Runs(world.copy(), patch)
+    alone.run(*NOW)
+    written = next(number for number, effect in enumerate(alone.world.effects) if effect[2].startswith('manifests/'))
+    after = Runs(world.copy(), patch)
+    after.run(*second)
+    for count in range(len(after.world.effects)):
+        runs = Runs(world.copy(), patch)
+        ended = _pause(runs, NOW, written)
+        _go_on_after(runs, count, ended)
+        runs.run(*second)
+        assert isinstance(ended(), Fenced | None)
+        runs.now_ms += 900_000
+        runs.run(*second)
+
+        assert (count, faults_of(runs.world)) == (count, [])
+
+
+def _go_on_after(runs: Runs, count: int, ended: Callable[[], BaseException | None]) -> None:
+    """Let a run that waits go on to its end after `count` effects of the run in this thread."""
+    left, thread = [count], threading.current_thread()
+
+    def go_on(_: Effect) -> None:
+        if threading.current_thread() is thread:
+            left[0] -= 1
+            if left[0] < 0:
+                ended()
+
+    runs.world.before_effect = go_on
+
+
 def _pause(runs: Runs, command: list[str], count: int) -> Callable[[], BaseException | None]:
     """Begin a command in a thread, which waits before the effect behind `count` others.
 
