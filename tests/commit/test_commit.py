@@ -23,6 +23,7 @@ from pipeline.progress import PROGRESS
 from pipeline.stores.base import FolderStore, MemoryStore, Store
 from pipeline.stores.retries import count_retries, note_retry
 from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
+from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, position, written
 
 FLUSH_MS = 300_000
 START = iso_ms('2026-11-23T10:15:00Z') or 0
@@ -340,6 +341,15 @@ def test_a_window_that_is_cut_short_when_it_is_written_again_is_not_committed_an
     assert resume_point and (resume_point.end_ms, list(resume_point.positions)) == (START + FLUSH_MS, ['app/a'])
     commit(store, balanced(), START + FLUSH_MS)
     assert (read_resume_point(store) or ResumePoint(0, 0, {}, SETTINGS)).end_ms == START + 3 * FLUSH_MS
+
+
+def test_a_window_cut_short_that_resume_begins_with_leaves_its_positions() -> None:
+    store, found = MemoryStore(), ResumePoint(START, 0, {'app/a': position('7')}, SETTINGS)
+    write_resume_point(store, found)
+
+    withdraw_window(settings_of(store), START)
+
+    assert read_resume_point(store) == found
 
 
 def test_a_window_cut_short_that_resume_has_not_passed_leaves_it_as_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import RunRefused
 from pipeline.options.options import Options
-from pipeline.run.outputs import check_outputs, claim_outputs, outputs_of, store_at
+from pipeline.run.outputs import _outer, check_outputs, claim_outputs, outputs_of, store_at
 from pipeline.stores.base import FolderStore
 from pipeline.stores.s3 import S3Store
 from tests.command_lines import options_of
@@ -110,11 +110,19 @@ def test_an_output_inside_another_is_refused_whichever_comes_first(
         assert f'which lies in the folders of the output {tmp_path}/lake: give a place outside of it' in refusal(inner)
 
 
+@pytest.mark.parametrize(('uri', 'outer'), [
+    ('s3://lake/events/a/backup/b', ['s3://lake', 's3://lake/events/a']), ('/events/a', ['/']),
+    ('s3://events/lake', []), ('s3://lake/my-events/a', [])])
+def test_the_folders_of_objects_in_a_uri_tell_in_which_outputs_it_might_lie(uri: str, outer: list[str]) -> None:
+    assert list(_outer(uri)) == outer
+
+
 def test_outputs_beside_each_other_and_folders_of_objects_are_in_nobodys_way(tmp_path: pathlib.Path) -> None:
     for folder in ('events/year=2026/month=11', 'errors/invalid-json/year=2026', 'team-b'):
         (tmp_path / 'lake' / folder).mkdir(parents=True)
         (tmp_path / 'lake' / folder / 'resume.json').touch()
 
     check_outputs(options(tmp_path))
+    (tmp_path / 'lake/resume.json').touch()
     check_outputs(options(tmp_path, 'lake/team-b'))
     check_outputs(options(tmp_path, 'events/lake'))

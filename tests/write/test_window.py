@@ -156,6 +156,14 @@ def test_the_bounds_together_bound_the_objects_that_one_record_can_make(bounds: 
     assert sum(body.count(b'\n') for body in bundle.objects.values()) == 2000
 
 
+def test_a_time_that_renaming_dropped_is_absent_if_the_event_has_the_field() -> None:
+    record = Record(origin(1), b'', [{'event_time': None}], [0], 1, dropped=[{'event_time': 'yesterday'}])
+
+    rows = Bundle(_WindowEvents(Layout()), [record]).rows
+
+    assert (rows[WINDOW]['hours_of_arrival'], rows[WINDOW].get('unreadable_times', 0)) == (1, 0)
+
+
 def glued(data: bytes) -> Record:
     """Take a record through the four transforms. None of them refuses any of it."""
     split, limits = split_record(data), Limits(len(data))
