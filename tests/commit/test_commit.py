@@ -22,7 +22,6 @@ from pipeline.paths import manifest_path
 from pipeline.progress import PROGRESS
 from pipeline.stores.base import FolderStore, MemoryStore, Store
 from pipeline.stores.retries import count_retries, note_retry
-from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, written
 from tests.ledgers import BACKUP, EVENTS, OTHER, PLACEMENT, SETTINGS, balanced, position, written
 
 FLUSH_MS = 300_000
