@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from pipeline.progress import PROGRESS, Progress
 from tests import keeper
 
 hypothesis.settings.register_profile('without a deadline', deadline=None)
@@ -31,6 +32,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     mark, process = config.stash[KEEPER]
     os.environ.pop(mark, None)
     process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def _no_progress() -> None:
+    """A process runs one job, and the tests of a worker many: each begins without what the one before did."""
+    vars(PROGRESS).update(vars(Progress()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -72,7 +72,8 @@ class ReaderState:
     """Restriction of one reader: the start of the current window, and a cursor per shard, sorted by key.
 
     Reading ends at the window start `stop_ms`, or never if it is None. `listed_ms` is AWS's time of the last complete
-    listing, `window_bytes` the record bytes of the window before the current one.
+    listing, `window_bytes` the record bytes of the window before the current one. `generation` is that of the run that
+    began the reader.
     """
 
     window_ms: int
@@ -81,6 +82,7 @@ class ReaderState:
     window_bytes: int = 0
     cursors: tuple[Cursor, ...] = ()
     done: bool = False
+    generation: int = 0
 
     def with_cursor(self, cursor: Cursor) -> ReaderState:
         """Return the state with the cursor of that shard replaced."""

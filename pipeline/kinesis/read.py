@@ -9,6 +9,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
+from pipeline.errors import ReadError
 from pipeline.kinesis.deaggregate import DeaggregateBatches
 from pipeline.kinesis.poll import Step
 from pipeline.kinesis.positions import ReaderId, ReaderState, ReaderStateCoder, report_of
@@ -44,7 +45,8 @@ class ReadKinesis(beam.PTransform):  # type: ignore[misc]
     watermark of a reader is the start of the window that it is reading. On a runner that retries, every record between
     start and stop is read at least once, with the same stamp, part and order each time.
 
-    ReadError ends the pipeline if Kinesis refuses for good, and Gap if retention dropped records that were not read.
+    ReadError ends the pipeline if Kinesis refuses for good, or if a savepoint has readers of an earlier generation, and
+    Gap if retention dropped records that were not read.
     """
 
     settings: ReadSettings
@@ -82,7 +84,7 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
         cursors = tuple(sorted((cursor for cursor in settings.cursors
                                 if owner_of(cursor.stream, cursor.shard, readers) == number),
                                key=lambda cursor: cursor.key))
-        return ReaderState(settings.start_ms, settings.stop_ms, cursors=cursors)
+        return ReaderState(settings.start_ms, settings.stop_ms, cursors=cursors, generation=settings.generation)
 
     def create_tracker(self, restriction: ReaderState) -> ReaderTracker:
         return ReaderTracker(restriction)
@@ -101,6 +103,9 @@ class _ReadShards(beam.DoFn, RestrictionProvider):  # type: ignore[misc]
 
     def _read(self, element: tuple[int, int], tracker: Any, estimator: Any) -> Iterator[TimestampedValue]:
         state = tracker.current_restriction()
+        if state.generation != self._settings.generation:
+            raise ReadError('the savepoint was made before another run began with other settings or anew: '
+                            '--start=resume without --savepoint_path goes on')
         _raise_to(estimator, state.window_ms)
         reader_id = ReaderId(*element)
         reader, idle = Reader(self._settings, reader_id, self._shared), True

@@ -30,7 +30,7 @@ class ReadSettings:
     shard that is not among them is read from `since_ms` (0: from its beginning). Windows are `flush_ms` long and close
     `slack_ms` after their end; `flush_bytes` is the largest size of a part of a shard in a window, in record bytes;
     `output_shards` is how many objects share the shards. `run_id` names this run within its process, where slices are
-    found by it.
+    found by it. `generation` is that of the run: a savepoint may hold readers of an earlier one.
     """
 
     streams: tuple[StreamInfo, ...]
@@ -45,3 +45,4 @@ class ReadSettings:
     region: str | None = None
     run_id: str = ''
     output_shards: int = 1
+    generation: int = 0

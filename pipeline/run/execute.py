@@ -135,7 +135,7 @@ def _read_settings(options: Options, plan: Plan) -> ReadSettings:
         streams=plan.streams, start_ms=plan.start_ms, stop_ms=plan.stop_ms, flush_ms=options.flush_ms,
         flush_bytes=options.flush_bytes, slack_ms=options.slack_ms, since_ms=plan.since_ms, cursors=plan.cursors,
         endpoint_url=options.kinesis_endpoint_url, region=options.aws_region, run_id=uuid.uuid4().hex,
-        output_shards=options.output_shards)
+        output_shards=options.output_shards, generation=plan.preparation.generation)
 
 
 def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:

@@ -41,6 +41,11 @@ class Preparation:
     cleanup: Cleanup | None = None
     cleanup_ends: bool = False
 
+    @property
+    def takes_over(self) -> bool:
+        """Whether the run begins a generation, which ends the runs of those before it."""
+        return self.found is not None and self.generation > self.found.generation
+
 
 def taking_over(found: ResumePoint | None, committed: ResumePoint | None, wanted: ResumePoint, *, now_ms: int,
                 end_ms: int, anew: bool, replace: bool) -> Preparation:
@@ -80,7 +85,7 @@ def prepare(preparation: Preparation, options: Options, store: Store, settings: 
     The fence comes first: from then on no former run commits what is removed next. A run that is killed in between does
     it again, since resume.json says until the end what is owed. Raise PlanOutdated if resume.json has moved.
     """
-    if preparation.cleanup and find_arg(options.beam_args, 'savepoint_path'):
+    if preparation.takes_over and find_arg(options.beam_args, 'savepoint_path'):
         raise RunRefused('--savepoint_path: must not be given if settings changed: what is in it was made with the '
                          'former ones; --start=resume without it goes on with these')
     claim_outputs(options)

@@ -87,9 +87,9 @@ def _former_first(session: _Session, plan: Plan, placement: Placement, say: Say)
 
 def _open(options: Options) -> _Session:
     beam = beam_options(options)
-    if not runs_dry(beam):
-        check_outputs(options)
     with _refusing():
+        if not runs_dry(beam):
+            check_outputs(options)
         # Workers elsewhere may have no configuration that names one.
         options = dataclasses.replace(options, aws_region=options.aws_region or default_region())
         return _Session(options, beam, connect(options.kinesis_endpoint_url, options.aws_region),

@@ -13,7 +13,7 @@ from pipeline.main import main
 from pipeline.stores.s3 import _s3_client
 
 #: How often the helper succeeds: enough for the start of a run, too few for its end.
-RENEWALS = 12
+RENEWALS = 30
 
 
 def test_a_helper_that_fails_after_hours_ends_the_run_with_what_it_said(

@@ -12,12 +12,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.errors import Gap
+from pipeline.errors import Gap, ReadError
 from pipeline.kinesis import read as read_module
 from pipeline.kinesis.api import Page
+from pipeline.kinesis.positions import ReaderState
 from pipeline.kinesis.read import ReadKinesis
 from pipeline.kinesis.settings import ReadSettings
 from pipeline.kinesis.shared import share
+from pipeline.kinesis.tracker import ReaderTracker
 from tests.kinesis.aggregates import sealed
 from tests.kinesis.driver import Driver, shared_of
 from tests.kinesis.fake import DAY_MS, START_MS, FakeKinesis
@@ -148,3 +150,13 @@ def test_pages_of_busy_shards_are_fetched_eight_at_a_time() -> None:
         outcome = driver.call()
 
     assert sorted(outcome.data) == sorted(fake.shards)
+
+
+def test_a_reader_of_a_savepoint_that_an_earlier_generation_made_is_refused(fake: FakeKinesis) -> None:
+    reads = read_module._ReadBounded(dataclasses.replace(settings_of(fake), generation=2))
+    saved = ReaderState(START_MS, START_MS + 30_000, generation=1)
+
+    with pytest.raises(ReadError, match='^the savepoint was made before another run .*--start=resume without --savep'):
+        next(reads._read((0, 1), ReaderTracker(saved), None))
+
+    assert reads.initial_restriction((0, 1)).generation == 2

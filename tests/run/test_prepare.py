@@ -120,8 +120,14 @@ def test_a_plan_is_made_again_if_resume_has_moved_since(site: Site) -> None:
 
 
 def test_a_savepoint_of_former_settings_is_refused_before_anything_is_written(site: Site) -> None:
+    savepoint = ('--runner', 'FlinkRunner', '--savepoint_path', '/s')
     preparation = take_over(FOUND, msgspec.structs.replace(FOUND, settings=OTHER))
 
     with pytest.raises(RunRefused, match='^--savepoint_path: must not be given if settings changed'):
-        site.prepare(preparation, '--runner', 'FlinkRunner', '--savepoint_path', '/s')
+        site.prepare(preparation, *savepoint)
     assert site.found() == FOUND
+
+    site.prepare(preparation)
+    after = site.found()
+    assert after and after.cleanup
+    site.prepare(take_over(after, after), *savepoint)  # of the same generation
