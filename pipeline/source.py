@@ -1,6 +1,7 @@
 """What every source of the job gives. Kinesis is one; nothing here knows it, and no source imports another."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import apache_beam as beam
@@ -55,6 +56,19 @@ class ReaderReport(msgspec.Struct, frozen=True, tag='reader', tag_field='row'):
     readers: Annotated[int, msgspec.Meta(ge=1)]
     shards: dict[str, ShardCounts]
     positions: dict[str, ShardPosition]
+
+
+class CommittedWindow(NamedTuple):
+    """What the manifest of a flush window says that was read of it, for a run that writes windows again.
+
+    `created_ms` says when each stream was created, by its name. `accounts` and `positions` are by `stream/shard`.
+    """
+
+    window_ms: int
+    end_ms: int
+    created_ms: Mapping[str, int]
+    accounts: Mapping[str, ShardCounts]
+    positions: Mapping[str, ShardPosition]
 
 
 class Source(NamedTuple):

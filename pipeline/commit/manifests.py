@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.commit.ledger import Counts, Ledger, StoredObject
 from pipeline.errors import ManifestError
-from pipeline.paths import MANIFESTS, RESUME, manifest_day, manifest_path, window_stamp
+from pipeline.paths import MANIFESTS, RESUME, manifest_day, manifest_path
 from pipeline.source import ShardCounts, ShardPosition
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, align_down, iso
@@ -117,12 +117,23 @@ def read_manifest(store: Store, window_ms: int) -> Manifest | None:
 def manifests_between(store: Store, start_ms: int, end_ms: int) -> Iterator[Manifest]:
     """Yield the manifests of the windows that start in [start_ms, end_ms), in order. Raise ManifestError."""
     for day_ms in range(align_down(start_ms, DAY_MS), end_ms, DAY_MS):
-        for path in store.list(manifest_day(day_ms)):
-            name = path.rsplit('/', 1)[-1]
-            if window_stamp(start_ms) <= name[:16] < window_stamp(end_ms):
+        for path in manifest_paths(store, day_ms):
+            if manifest_path(start_ms) <= path < manifest_path(end_ms):
                 manifest = read_strictly(store, path, Manifest)
                 if manifest:
                     yield manifest
+
+
+def manifest_before(store: Store, end_ms: int) -> Manifest | None:
+    """Return the manifest of the window that ends at `end_ms`, None if there is none. Raise ManifestError."""
+    paths = [path for path in manifest_paths(store, align_down(end_ms - 1, DAY_MS)) if path < manifest_path(end_ms)]
+    manifest = read_strictly(store, paths[-1], Manifest) if paths else None
+    return manifest if manifest and manifest.end_ms == end_ms else None
+
+
+def manifest_paths(store: Store, day_ms: int) -> list[str]:
+    """Return the paths of the manifests of a day, in the order of their windows."""
+    return sorted(path for path in store.list(manifest_day(day_ms)) if _NAME.fullmatch(path))
 
 
 def last_manifest(store: Store) -> Manifest | None:

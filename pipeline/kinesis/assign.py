@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.kinesis.api import Page
+from pipeline.kinesis.limits import UNLIMITED, ShardLimit
 from pipeline.kinesis.positions import Cursor
 from pipeline.source import Batch, RawRecord
 from pipeline.windows import part_of
@@ -26,17 +27,19 @@ class AssignedPage(NamedTuple):
     overtaken: int
 
 
-def assign_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_bytes: int) -> AssignedPage:
+def assign_page(cursor: Cursor, page: Page, window_ms: int, end_ms: int, flush_bytes: int,
+                limit: ShardLimit = UNLIMITED) -> AssignedPage:
     """Take from a page the records of the window from `window_ms` up to `end_ms` (epoch ms), `flush_bytes` to a part.
 
     The effective arrival of a record is the running maximum of the arrivals in its shard, so it never decreases.
     Records that were read before are skipped, and so are those with an effective arrival before `cursor.since_ms`.
     A record is overtaken if its effective arrival is before `window_ms`: its own window is closed, so it goes to this
-    one. The page is cut at the first record with an effective arrival at or after `end_ms`.
+    one. The page is cut at the first record with an effective arrival at or after `end_ms`. If the window or the one
+    after it was committed before, `limit` cuts the page too, and names records that are not skipped.
     """
     records = _unread(cursor, page.records)
-    arrivals = _effective_arrivals(cursor.arrival_ms, records, end_ms)
-    cut, first = len(arrivals), bisect.bisect_left(arrivals, cursor.since_ms)
+    arrivals = _effective_arrivals(cursor.arrival_ms, records, end_ms, limit)
+    cut, first = len(arrivals), _first_to_take(cursor, records, arrivals, limit)
     taken = records[first:cut]
     overtaken = max(0, bisect.bisect_left(arrivals, window_ms) - first)
     batches = [Batch(cursor.stream, cursor.shard, window_ms, part, part_records)
@@ -58,15 +61,25 @@ def _unread(cursor: Cursor, records: list[RawRecord]) -> list[RawRecord]:
     return records[skip:]
 
 
-def _effective_arrivals(reached_ms: int, records: Sequence[RawRecord], end_ms: int) -> list[int]:
-    """Return the effective arrivals of the records before the first one that is at or after `end_ms`.
+def _first_to_take(cursor: Cursor, records: Sequence[RawRecord], arrivals: Sequence[int], limit: ShardLimit) -> int:
+    """Return the index of the first record that is not before `cursor.since_ms`, or that the window held before."""
+    first = bisect.bisect_left(arrivals, cursor.since_ms)
+    if first and limit.held:
+        return bisect.bisect_left(records, limit.held[0], hi=first, key=lambda record: int(record.sequence))
+    return first
+
+
+def _effective_arrivals(reached_ms: int, records: Sequence[RawRecord], end_ms: int, limit: ShardLimit) -> list[int]:
+    """Return the effective arrivals of the records before the first one that is at or after `end_ms` or past the limit.
 
     Arrivals 5, 9, 7, 12 and 8 with an end of 12 give 5, 9, 9. `reached_ms` is the running maximum before them.
     """
     arrivals = []
     for record in records:
+        if limit.last is not None and int(record.sequence) > limit.last:
+            break
         reached_ms = max(reached_ms, record.arrival_ms)
-        if reached_ms >= end_ms:
+        if reached_ms >= end_ms and not limit.exact:
             break
         arrivals.append(reached_ms)
     return arrivals

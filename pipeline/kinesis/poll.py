@@ -11,6 +11,7 @@ from pipeline.kinesis.api import Page
 from pipeline.kinesis.assign import assign_page
 from pipeline.kinesis.errors import PassingError
 from pipeline.kinesis.fetch import Fetched, Outcome
+from pipeline.kinesis.limits import Limits
 from pipeline.kinesis.positions import Cursor, ReaderState
 from pipeline.kinesis.retention import Retention
 from pipeline.kinesis.settings import ReadSettings
@@ -60,10 +61,10 @@ class Poller:
     it was last asked, in milliseconds by `stream/shard`.
     """
 
-    def __init__(self, settings: ReadSettings, shared: Shared, retention: Retention,
+    def __init__(self, settings: ReadSettings, shared: Shared, retention: Retention, limits: Limits,
                  counts: collections.Counter[str]) -> None:
         self._settings, self._shared, self._pages = settings, shared, shared.pages
-        self._retention, self._counts = retention, counts
+        self._retention, self._limits, self._counts = retention, limits, counts
         self.behind_ms: dict[str, int] = {}
 
     def wait_s(self, cursor: Cursor) -> float:
@@ -113,8 +114,10 @@ class Poller:
 
     def _assign(self, state: ReaderState, cursor: Cursor, page: Page) -> Step:
         """Return the step that emits the records of a page that belong to the current window."""
-        end_ms = state.window_ms + self._settings.flush_ms
-        cursor, batches, rest, overtaken = assign_page(cursor, page, state.window_ms, end_ms, cursor.part_bytes)
+        before, end_ms = cursor, state.window_ms + self._settings.flush_ms
+        cursor, batches, rest, overtaken = assign_page(
+            cursor, page, state.window_ms, end_ms, cursor.part_bytes, self._limits.of(state.window_ms, cursor))
+        self._limits.check_page(state.window_ms, before, cursor)
         if rest:
             self._pages.keep(cursor, rest)
         else:

@@ -5,6 +5,7 @@ import collections
 import dataclasses
 from collections.abc import Iterator
 
+from pipeline.kinesis.limits import Limits
 from pipeline.kinesis.poll import BUDGET_S, Poller, ReadBudget, Step
 from pipeline.kinesis.positions import Cursor, ReaderId, ReaderState
 from pipeline.kinesis.settings import ReadSettings
@@ -26,7 +27,8 @@ class Reader:
         self.counts: collections.Counter[str] = collections.Counter()
         retention = shared.retention_of(settings)
         self._discovery = Discovery(settings, reader_id, shared, retention, self.counts)
-        self._poller = Poller(settings, shared, retention, self.counts)
+        self._limits = Limits(settings)
+        self._poller = Poller(settings, shared, retention, self._limits, self.counts)
 
     @property
     def behind_ms(self) -> dict[str, int]:
@@ -36,7 +38,8 @@ class Reader:
     def steps(self, state: ReaderState) -> Iterator[Step]:
         """Yield steps for about a second, or until enough bytes or windows are read; each follows the one before.
 
-        Raise ReadError if Kinesis refuses for good, and Gap if retention dropped records that were not read yet.
+        Raise ReadError if Kinesis refuses for good, or no longer gives what a committed window held, and Gap if
+        retention dropped records that were not read yet.
         """
         budget = ReadBudget(self._limiter.clock() + BUDGET_S)
         while not state.done:
@@ -75,8 +78,7 @@ class Reader:
 
     def _unfinished(self, state: ReaderState) -> list[Cursor]:
         """Return the cursors of shards that have not passed the end of the current window."""
-        end_ms = state.window_ms + self._settings.flush_ms
-        return [cursor for cursor in state.cursors if cursor.reached_ms < end_ms]
+        return [cursor for cursor in state.cursors if not self._limits.has_passed(state.window_ms, cursor)]
 
     def _readable(self, state: ReaderState) -> list[Cursor]:
         """Return the cursors to read: none before the first listing, which tells the size of the parts."""
@@ -104,6 +106,7 @@ class Reader:
 
     def _close(self, state: ReaderState) -> Step:
         """Return the step that closes the current window; its state begins the next one, or is done."""
+        self._limits.check_window(state, self._reader_id)
         next_ms = state.window_ms + self._settings.flush_ms
         window_bytes = sum(cursor.bytes for cursor in state.cursors)
         slice_ends = note_window(self._settings.run_id, self._reader_id.number, next_ms, window_bytes)

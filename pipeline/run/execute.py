@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.commit.commit_window import CommitSettings
+from pipeline.commit.committed import CommittedWindows
 from pipeline.commit.manifests import read_manifest
 from pipeline.errors import Incomplete, PipelineFailed
 from pipeline.job import Job, build_job
@@ -135,7 +136,8 @@ def _read_settings(options: Options, plan: Plan) -> ReadSettings:
         streams=plan.streams, start_ms=plan.start_ms, stop_ms=plan.stop_ms, flush_ms=options.flush_ms,
         flush_bytes=options.flush_bytes, slack_ms=options.slack_ms, since_ms=plan.since_ms, cursors=plan.cursors,
         endpoint_url=options.kinesis_endpoint_url, region=options.aws_region, run_id=uuid.uuid4().hex,
-        output_shards=options.output_shards, generation=plan.preparation.generation)
+        output_shards=options.output_shards, generation=plan.preparation.generation,
+        committed=CommittedWindows(outputs_of(options)['events']))
 
 
 def _job(options: Options, plan: Plan, source: ReadKinesis) -> Job:

@@ -12,13 +12,13 @@ from pipeline.commit.resume_point import ResumePoint, follow, read_resume_point
 from pipeline.errors import RunRefused
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.calls import ask
-from pipeline.kinesis.positions import Cursor
+from pipeline.kinesis.positions import Cursor, position_of
 from pipeline.kinesis.settings import StreamInfo
 from pipeline.options.options import Options
 from pipeline.run.guard import check_lost, check_replay, check_resume, check_rewrite
 from pipeline.run.prepare import Preparation, replaying, taking_over
 from pipeline.run.settings import placement_differences, same_placement, settings_of
-from pipeline.run.start import Start, fresh, past_former, resumed
+from pipeline.run.start import Start, fresh, from_committed, past_former, resumed
 from pipeline.stores.base import Store
 from pipeline.windows import DAY_MS, HOUR_MS, align_down, align_up, iso
 
@@ -116,7 +116,10 @@ def _plan_resume(facts: _Facts) -> Plan:
 
 
 def _plan_fresh(facts: _Facts) -> Plan:
-    """Begin at the start that was given: a new output, a replay, or a run that starts over."""
+    """Begin at the start that was given: a new output, a replay, or a run that starts over.
+
+    If a window is committed that ends there, its positions say where; see `from_committed`.
+    """
     options, committed = facts.options, facts.committed
     if committed is None and not options.start_over:
         check_lost(last_manifest(facts.store), facts.settings, options.start)
@@ -127,7 +130,7 @@ def _plan_fresh(facts: _Facts) -> Plan:
         check_replay(facts.store, committed, facts.settings, start_ms=start.ms, end_ms=facts.end_ms,
                      replace=options.replace)
     check_rewrite(facts.store, facts.settings, options, start_ms=start.ms, end_ms=facts.end_ms)
-    return _plan_at(facts, start)
+    return _plan_at(facts, from_committed(start, facts.store, facts.streams))
 
 
 def _plan_at(facts: _Facts, start: Start) -> Plan:
@@ -151,7 +154,8 @@ def _wanted(facts: _Facts, start: Start) -> ResumePoint:
     """Return what resume.json must say of a run with this start."""
     options, committed, settings = facts.options, facts.committed, facts.settings
     if start.anew or committed is None:
-        wanted = ResumePoint(start.ms, start.since_ms, {}, settings)
+        positions = {cursor.key: position_of(cursor) for cursor in start.cursors}
+        wanted = ResumePoint(start.ms, start.since_ms, positions, settings)
     else:  # its streams stay those of its positions
         placement = msgspec.structs.replace(settings.placement, streams=committed.settings.placement.streams)
         wanted = msgspec.structs.replace(committed, settings=Settings(placement, settings.content))

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.commit.manifests import Settings, manifests_between
+from pipeline.commit.manifests import Manifest, Settings, manifest_before, manifests_between
 from pipeline.commit.resume_point import ResumePoint
 from pipeline.errors import RunRefused
 from pipeline.kinesis.api import KinesisApi
@@ -50,10 +50,8 @@ def resumed(resume_point: ResumePoint, options: Options, streams: Sequence[Strea
     if gaps:
         start = _after_gap('--start=resume', resume_point.end_ms, options, gaps)
         return start._replace(note='; '.join([start.note, *notes]))
-    known = [cursor_at(key, position) for key, position in sorted(resume_point.positions.items())]
     added = [stream for stream in streams if stream.name not in resume_point.settings.placement.streams]
-    cursors = (*(cursor for cursor in known if cursor.stream in names),
-               *_beginnings(api, added, resume_point.end_ms))
+    cursors = (*_cursors_of(resume_point, streams), *_beginnings(api, added, resume_point.end_ms))
     notes += [f'stream {stream.name} is new: read from {iso(resume_point.end_ms)} on' for stream in added]
     return Start(resume_point.end_ms, resume_point.since_ms, cursors, '; '.join(notes), anew=False)
 
@@ -132,6 +130,28 @@ def past_former(start: Start, store: Store, settings: Settings, *, end_ms: int, 
     notes = (start.note, f'windows up to {iso(reached_ms)} stay as they are: they hold what the former stream held')
     return Start(align_up(reached_ms, flush_ms), start.since_ms if all_new else reached_ms,
                  note='; '.join(filter(None, notes)))
+
+
+def from_committed(start: Start, store: Store, streams: Sequence[StreamInfo]) -> Start:
+    """Begin from the positions of the window that ends at the start, if it is committed from the same streams.
+
+    A record that was overtaken into the first window of the run may have any earlier arrival: only the positions lead
+    to it. Without them, reading begins at MARGIN_MS before the start. A record of the first window that is not found
+    from there is not lost: if the window has a manifest, the reader fails before anything is written again.
+    """
+    before = manifest_before(store, start.ms)
+    if before is None:
+        return start
+    created_ms = {name: stream.created_ms for name, stream in before.settings.placement.streams.items()}
+    if any(created_ms.get(stream.name) != stream.created_ms for stream in streams):
+        return start
+    return start._replace(since_ms=0, cursors=_cursors_of(before, streams))  # shards it does not know are younger
+
+
+def _cursors_of(reached: ResumePoint | Manifest, streams: Sequence[StreamInfo]) -> tuple[Cursor, ...]:
+    names = {stream.name for stream in streams}
+    known = (cursor_at(key, position) for key, position in sorted(reached.positions.items()))
+    return tuple(cursor for cursor in known if cursor.stream in names)
 
 
 def _after_gap(option: str, start_ms: int, options: Options, gaps: Sequence[_Gap]) -> Start:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import pickle
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
@@ -89,7 +90,7 @@ class Driver:
         """Continue in a new process, which has no pages and knows no limits."""
         limiter = RateLimiter(self.fake.clock, jitter=lambda: 1.0)
         self.monitor = RecordingMonitor(limiter)
-        self.dofn = _ReadUnbounded(self.settings)
+        self.dofn = pickle.loads(pickle.dumps(_ReadUnbounded(self.settings)))
         self.dofn._shared = shared_of(self.fake, limiter, self.monitor, self.settings.streams)
 
     def call(self, reader: int = 0, stop_after: int | None = None) -> Outcome:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.kinesis.api import Page
 from pipeline.kinesis.assign import AssignedPage, assign_page
+from pipeline.kinesis.limits import UNLIMITED, ShardLimit
 from pipeline.kinesis.positions import Cursor
 from pipeline.source import Batch, RawRecord
 
@@ -19,8 +20,9 @@ def page_of(*records: tuple[int, int], following: str | None = 'next', behind_ms
                 following, behind_ms, now_ms=50_000)
 
 
-def assign(page: Page, cursor: Cursor = CURSOR, window_ms: int = 10_000, flush_bytes: int = 100) -> AssignedPage:
-    return assign_page(cursor, page, window_ms, window_ms + 10_000, flush_bytes)
+def assign(page: Page, cursor: Cursor = CURSOR, window_ms: int = 10_000, flush_bytes: int = 100,
+           limit: ShardLimit = UNLIMITED) -> AssignedPage:
+    return assign_page(cursor, page, window_ms, window_ms + 10_000, flush_bytes, limit)
 
 
 def sequences(assigned: AssignedPage) -> list[str]:
@@ -82,6 +84,35 @@ def test_an_overtaken_record_goes_to_the_open_window_and_is_counted() -> None:
 
     assert sequences(assigned) == ['1', '2']
     assert (assigned.batches[0].window_ms, assigned.overtaken) == (10_000, 1)
+
+
+def test_a_record_past_the_limit_is_beyond_the_window_though_it_arrived_in_it() -> None:
+    page = page_of((9, 10_000), (10, 10_001), (11, 10_002))
+
+    assigned = assign(page, limit=ShardLimit(9))
+
+    assert sequences(assigned) == ['9']
+    assert assigned.rest == page._replace(records=page.records[1:])
+    assert assigned.cursor.reached_ms == 20_000
+
+
+def test_a_limit_that_is_not_exact_stands_beside_the_arrival() -> None:
+    assert sequences(assign(page_of((1, 10_000), (2, 20_000)), limit=ShardLimit(2))) == ['1']
+
+
+def test_up_to_an_exact_limit_records_belong_to_the_window_whatever_their_arrival() -> None:
+    assigned = assign(page_of((1, 9_000), (2, 20_000), (3, 10_000), (4, 10_000)), limit=ShardLimit(3, exact=True))
+
+    assert sequences(assigned) == ['1', '2', '3']
+    assert (assigned.cursor.arrival_ms, assigned.overtaken) == (20_000, 1)
+
+
+def test_records_before_the_start_are_not_skipped_if_the_window_held_them() -> None:
+    cursor = dataclasses.replace(CURSOR, since_ms=10_000)
+    page = page_of((8, 7000), (9, 8000), (10, 9000), (11, 10_000))
+
+    assert sequences(assign(page, cursor, limit=ShardLimit(held=(10, 11)))) == ['10', '11']
+    assert sequences(assign(page, cursor, limit=ShardLimit(held=(20, 21)))) == ['11']
 
 
 def test_parts_are_numbered_by_the_bytes_before_a_record_in_its_window() -> None:

@@ -1,5 +1,7 @@
 """Whatever the stream, the runner and the clocks do, each record is read once, in the window that its log implies.
 
+Whoever reads windows again finds in each the records that it had, by the manifests of the first time.
+
 `MODEL_HISTORIES` is the number of histories to try; CI tries 300.
 """
 from __future__ import annotations
@@ -13,7 +15,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.kinesis.errors import ExpiredIterator, PassingError
+from pipeline.stores.base import MemoryStore
 from pipeline.windows import align_down
+from tests.kinesis.commits import again, commit, records_of, reports_of
 from tests.kinesis.driver import Driver, Outcome
 from tests.kinesis.fake import START_MS, FakeKinesis
 
@@ -43,6 +47,10 @@ ACTIONS = st.one_of(
     st.tuples(st.just('restore'), _pick),
     st.tuples(st.just('fault'), st.sampled_from(FAULTS), st.integers(1, 4)),
     st.tuples(st.just('clock'), st.integers(-240_000, 240_000)))
+
+#: A second read: a window with records and how many from it on, readers, the one without a manifest, outputs per call.
+SECOND = st.tuples(st.integers(0, 40), st.sampled_from([1, 1, 2, 5, 40]), st.sampled_from([1, 2]), st.integers(0, 40),
+                   st.sampled_from([None, 1, 2, 5]))
 
 
 class History:
@@ -177,10 +185,10 @@ class History:
 @settings(max_examples=HISTORIES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(readers=st.sampled_from([1, 3]), shards=st.integers(1, 3), walk_ms=st.sampled_from([None, 60_000]),
        start=st.sampled_from([0, 0, 1, 3]), page_records=st.sampled_from([2, 5, 100]),
-       actions=st.lists(ACTIONS, min_size=10, max_size=80))
+       actions=st.lists(ACTIONS, min_size=10, max_size=80), second=SECOND)
 def test_each_record_is_read_once_in_the_window_of_its_log(
         readers: int, shards: int, walk_ms: int | None, start: int, page_records: int,
-        actions: list[tuple[Any, ...]]) -> None:
+        actions: list[tuple[Any, ...]], second: tuple[Any, ...]) -> None:
     history = History(readers, shards, walk_ms, start, page_records)
     for action in actions:
         history.do(*action)
@@ -189,6 +197,7 @@ def test_each_record_is_read_once_in_the_window_of_its_log(
     check_records(history)
     for reader in range(readers):
         check_reports(history, reader)
+    check_second_read(history, *second)
 
 
 def check_records(history: History) -> None:
@@ -248,3 +257,53 @@ def check_reports(history: History, reader: int) -> None:
             window_ms += FLUSH_MS
     assert not windows
     assert window_ms == history.driver.states[reader].window_ms
+
+
+def check_second_read(history: History, first: int, count: int, readers: int, hole: int,
+                      stop_after: int | None) -> None:
+    """Check that windows that are read again by their manifests, one of which is missing, get what they had."""
+    outcomes = [outcome for outcomes in history.outcomes for outcome in outcomes]
+    before = reports_of(history.start_ms, FLUSH_MS, outcomes)
+    windows = sorted(before)
+    arrived = {align_down(effective_ms, FLUSH_MS) for _, _, effective_ms, _ in history.log()} & set(windows)
+    used = sorted(arrived | {record.window_ms for record in records_of(outcomes)}) or windows
+    begin, missing = used[first % len(used)], used[hole % len(used)]
+    end = min(begin + count * FLUSH_MS, windows[-1] + FLUSH_MS)
+    without = [missing] if missing != begin - FLUSH_MS else []  # without it, reading begins at a time
+    fake, known = history.fake, history.driver.settings
+    store = commit(MemoryStore(), known, outcomes, without)
+    fake.sleep(1)
+    driver = Driver(fake, fake.settings(flush_bytes=FLUSH_BYTES, **again(store, known, begin, end)), readers)
+    found = read_to_the_end(driver, stop_after)
+
+    expected = [record for record in records_of(outcomes) if begin <= record.window_ms < end]
+    assert records_of(found) == expected
+    event(f'overtaken when read again: {driver.monitor.counts["overtaken"] > 0}')
+    after = reports_of(begin, FLUSH_MS, found)
+    assert sorted(after) == list(range(begin, end, FLUSH_MS))
+    for window_ms, reports in after.items():
+        assert merged(reports, 'shards') == merged(before[window_ms], 'shards')
+        if begin > history.start_ms:
+            positions = merged(reports, 'positions')
+            for key, position in merged(before[window_ms], 'positions').items():
+                assert [positions[key][field] for field in ('sequence', 'arrival_ms')] == [
+                    position[field] for field in ('sequence', 'arrival_ms')]
+
+
+def read_to_the_end(driver: Driver, stop_after: int | None) -> list[Outcome]:
+    """Read until all readers are done, in a new process again and again."""
+    found = []
+    for number in range(2000):
+        waiting = [reader for reader, state in enumerate(driver.states) if not state.done]
+        if not waiting:
+            return found
+        if number % 7 == 6:
+            driver.restart()
+        found += [driver.call(reader, stop_after) for reader in waiting]
+        driver.fake.sleep(1)
+    raise AssertionError('the readers do not reach their stop')
+
+
+def merged(reports: list[dict[str, Any]], field: str) -> dict[str, Any]:
+    """Return what all readers of a window say of their shards."""
+    return {key: value for report in reports for key, value in report[field].items()}

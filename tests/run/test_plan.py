@@ -371,9 +371,51 @@ def test_a_service_that_lost_resume_does_not_skip_to_the_tip() -> None:
         '--start=latest: there is no resume.json at --output, but windows up to 2026-11-23T09:10:00Z are committed; '
         'put it back, or go on after the last window before which none is missing: --start=2026-11-23T09:10:00Z, if '
         'none is')
-    assert plan('--start', '2026-11-23T09:10:00Z', store=store).preparation.resume_point == ResumePoint(
-        at('09:10:00'), at('09:10:00'), {}, settings())
+    assert plan('--start', '2026-11-23T09:10:00Z', store=store).start_ms == at('09:10:00')
     assert plan(store=store).start_ms == at('08:15:00')
+
+
+BEHIND = Cursor('app', 'a', 0, '5', 5)
+
+
+@pytest.mark.parametrize('args', [
+    ['--start', '2026-11-23T09:10:00Z', '--stop', '2026-11-23T09:15:00Z'], ['--start', '2026-11-23T09:10:00Z'],
+    ['--start', '2026-11-23T09:10:00Z', '--start_over']])
+def test_a_start_at_the_end_of_a_committed_window_begins_from_its_positions(args: list[str]) -> None:
+    resumes = '--stop' in args or '--start_over' in args
+    store = committed(resumable(at('10:00:00')) if resumes else MemoryStore(), '09:00:00', '09:05:00')
+
+    made = plan(*args, store=store)
+
+    assert (made.start_ms, made.since_ms, made.cursors) == (at('09:10:00'), 0, (BEHIND,))
+    if made.moves_resume_point:
+        assert noted(made) == ResumePoint(at('09:10:00'), 0, {'app/a': position('5')}, settings())
+
+
+def test_a_start_at_the_tip_begins_from_positions_too() -> None:
+    store = committed(resumable(at('10:00:00')), '10:10:00')
+
+    assert plan('--start', 'latest', '--start_over', store=store).cursors == (BEHIND,)
+
+
+@pytest.mark.parametrize('created', [{'app': AGAIN}, {'other': YOUNG}])
+def test_a_start_behind_a_window_of_other_streams_is_a_time(created: dict[str, int]) -> None:
+    store = committed(MemoryStore(), '09:05:00')
+    streams = [word for name in created for word in ('--stream', name)]
+
+    made = plan(*streams, '--start', '2026-11-23T09:20:00Z', '--start_over', store=committed(store, '09:15:00'),
+                created=created)
+
+    assert (made.since_ms, made.cursors) == (at('09:20:00'), ())
+
+
+def test_of_streams_that_are_no_longer_read_no_position_is_taken() -> None:
+    store = committed(MemoryStore(), '09:05:00', created={'app': YOUNG, 'other': YOUNG})
+
+    made = plan('--stream', 'other', '--start', '2026-11-23T09:10:00Z', '--start_over', store=store,
+                created={'other': YOUNG})
+
+    assert (made.since_ms, made.cursors) == (0, ())
 
 
 def test_earliest_of_an_old_stream_is_the_first_whole_window_past_the_horizon() -> None:
