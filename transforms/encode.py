@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import msgspec
 import orjson
 
 from transforms.records import Document, Failure, Origin
+
+#: Half of a pair each: in a string of Python, a whole pair is one character outside of this range.
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
 def encode_event(event: Document) -> bytes:
@@ -49,7 +53,7 @@ def encode_failure(failure: Failure) -> bytes:
         'shardId': origin.shard,
         'sequenceNumber': origin.sequence,
         'subSequenceNumber': origin.sub_sequence,
-        'partitionKey': origin.partition_key,
+        'partitionKey': _partition_key(origin),
     })
 
 
@@ -60,9 +64,15 @@ def encode_raw(origin: Origin, data: bytes) -> bytes:
         'shardId': origin.shard,
         'sequenceNumber': origin.sequence,
         'approximateArrivalTimestamp': origin.arrival_ms,
-        'partitionKey': origin.partition_key,
+        'partitionKey': _partition_key(origin),
         'data': _base64(data),
     })
+
+
+def _partition_key(origin: Origin) -> str | None:
+    """Return the key as text that UTF-8 can hold: half of a surrogate pair becomes U+FFFD, as in events."""
+    key = origin.partition_key
+    return key if key is None or key.isascii() else _SURROGATE.sub('\ufffd', key)
 
 
 def _base64(data: bytes) -> str:

@@ -56,3 +56,13 @@ def test_a_raw_record_keeps_its_exact_bytes() -> None:
     assert encode_raw(ORIGIN._replace(partition_key=None), data) == (
         b'{"streamName":"events","shardId":"shardId-000000000000","sequenceNumber":"' + b'495' * 18 + b'",'
         b'"approximateArrivalTimestamp":1795428900123,"partitionKey":null,"data":"' + base64.b64encode(data) + b'"}')
+
+
+@pytest.mark.parametrize(('key', 'shown'), [
+    ('\ud800', '\ufffd'), ('a\udc00\ud83d', 'a\ufffd\ufffd'), ('\U0001f600é\ufffd', '\U0001f600é\ufffd')])
+def test_half_of_a_surrogate_pair_in_a_partition_key_becomes_a_replacement_character(key: str, shown: str) -> None:
+    origin = ORIGIN._replace(partition_key=key)
+    failure = Failure(origin, 'split', 'invalid-json', '', b'', 0, 0)
+
+    assert json.loads(encode_raw(origin, b''))['partitionKey'] == shown
+    assert json.loads(encode_failure(failure))['partitionKey'] == shown
