@@ -10,14 +10,16 @@ import dataclasses
 import fcntl
 import os
 import pathlib
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from pipeline.errors import StoreError
+from pipeline.stores import files
 
 #: The path of the test whether a store takes a put. Query engines ignore names that begin with a dot.
 PROBE = '.write-check'
+#: Below a folder: where files are until they are whole.
+TEMPORARY = '.tmp'
 
 
 class Store(Protocol):
@@ -94,7 +96,10 @@ class MemoryStore(dict[str, bytes]):
 
 @dataclasses.dataclass(frozen=True)
 class FolderStore:
-    """A folder: each put writes a temporary file in the same folder and renames it."""
+    """A folder. Each put writes a temporary file below `.tmp` and gives it its own name.
+
+    What a call has done is on the disk when it returns.
+    """
 
     root: str
 
@@ -104,25 +109,9 @@ class FolderStore:
     def create(self, path: str, data: bytes) -> bool:
         return self._write(path, data, os.link)  # it replaces nothing
 
-    def _write(self, path: str, data: bytes, rename: Callable[[str, pathlib.Path], None]) -> bool:
-        """Write a temporary file, and give it its name by one call, so that nobody sees half of it.
-
-        Return False if `rename` finds that there is one of that name.
-        """
-        target = pathlib.Path(self.root, path)
+    def _write(self, path: str, data: bytes, rename: files.Rename) -> bool:
         with self._refusing('write', path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix='.', suffix='.tmp')
-            try:
-                with os.fdopen(handle, 'wb') as file:
-                    file.write(data)
-                os.chmod(temporary, 0o644)
-                rename(temporary, target)
-            except FileExistsError:
-                return False
-            finally:
-                pathlib.Path(temporary).unlink(missing_ok=True)
-        return True
+            return files.write_file(os.path.join(self.root, path), data, os.path.join(self.root, TEMPORARY), rename)
 
     def get(self, path: str) -> bytes | None:
         with self._refusing('read', path):
@@ -133,7 +122,7 @@ class FolderStore:
 
     def delete(self, path: str) -> None:
         with self._refusing('delete', path):
-            pathlib.Path(self.root, path).unlink(missing_ok=True)
+            files.remove_file(os.path.join(self.root, path))
 
     def swap(self, path: str, before: bytes | None, after: bytes | None) -> bool:
         with self._alone():
@@ -146,7 +135,7 @@ class FolderStore:
     def _alone(self) -> Iterator[None]:
         """Keep other processes out that swap here. The lock ends with the process."""
         with self._refusing('lock', ''):
-            pathlib.Path(self.root).mkdir(parents=True, exist_ok=True)
+            files.make_folder(self.root)
             folder = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -155,8 +144,10 @@ class FolderStore:
             os.close(folder)
 
     def list(self, prefix: str) -> Iterator[str]:
-        files = (file for file in pathlib.Path(self.root, prefix).rglob('*') if file.is_file())
-        return iter(sorted(file.relative_to(self.root).as_posix() for file in files if file.name[0] != '.'))
+        with self._refusing('list', prefix):
+            paths = sorted(files.files_below(os.path.join(self.root, prefix), self.root))
+        root = os.path.join(self.root, '')
+        return (path.removeprefix(root) for path in paths)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._refusing('list', prefix):
@@ -167,8 +158,13 @@ class FolderStore:
                 return ()
 
     def check_writable(self) -> None:
-        self.put(PROBE, b'')
-        self.delete(PROBE)
+        """Raise if nothing can be stored here. Leave nothing behind, nor what killed processes had left."""
+        probe = os.path.join(self.root, PROBE)
+        with self._refusing('write', PROBE):
+            files.write_file(probe, b'', self.root, os.replace)
+            files.remove_file(probe)
+        files.remove_stale(self.root)
+        files.remove_stale(os.path.join(self.root, TEMPORARY))
 
     @contextlib.contextmanager
     def _refusing(self, call: str, path: str) -> Iterator[None]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pathlib
-import stat
 from collections.abc import Callable
 
 import pytest
@@ -108,7 +107,7 @@ def test_a_memory_store_records_every_effect_in_order() -> None:
 
 
 def test_a_put_into_a_folder_replaces_the_bytes_at_once(tmp_path: pathlib.Path,
-                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     store, seen = FolderStore(str(tmp_path)), list[bytes | None]()
     store.put('a', b'old')
     rename: Callable[..., None] = os.replace
@@ -117,7 +116,6 @@ def test_a_put_into_a_folder_replaces_the_bytes_at_once(tmp_path: pathlib.Path,
     store.put('a', b'new')
 
     assert [*seen, store.get('a')] == [b'old', b'new']
-    assert stat.S_IMODE((tmp_path / 'a').stat().st_mode) == 0o644
 
 
 def test_a_failed_put_leaves_neither_bytes_nor_a_temporary_file(tmp_path: pathlib.Path) -> None:
@@ -128,15 +126,7 @@ def test_a_failed_put_leaves_neither_bytes_nor_a_temporary_file(tmp_path: pathli
         store.put('a', b'new')
 
     assert str(error.value) == f'cannot write {tmp_path}/a: Is a directory'
-    assert [path.name for path in tmp_path.iterdir()] == ['a']
-
-
-def test_temporary_files_of_a_killed_run_are_not_listed(tmp_path: pathlib.Path) -> None:
-    store = FolderStore(str(tmp_path))
-    store.put('events/a', b'')
-    (tmp_path / 'events' / '.x1y2.tmp').write_bytes(b'half')
-
-    assert list(store.list('events/')) == ['events/a']
+    assert [path for path in tmp_path.rglob('*') if not path.is_dir()] == []
 
 
 def test_a_folder_below_a_file_is_refused_by_every_call(tmp_path: pathlib.Path) -> None:
