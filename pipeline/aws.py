@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
+import botocore.session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -32,6 +34,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from pipeline.endpoints import ENCRYPTED, leaks
 from pipeline.errors import RunRefused
 
 _log = logging.getLogger(__name__)
@@ -78,6 +81,32 @@ NO_REGION = ("--aws_region: must be given: no ARN in --stream names a region, no
              "boto3 reads AWS_DEFAULT_REGION and the profile")
 #: Enough for the sentence in which AWS names the caller, the action, the resource and the policy.
 WORDS = 800
+
+
+def sdk_session(core: botocore.session.Session | None = None) -> boto3.session.Session:
+    """Return a new session of the SDK, around botocore's own if there is one already.
+
+    Nothing goes to another machine in plain http, neither from its clients nor from those by which it gets credentials:
+    such a request raises RunRefused, in one line that says where the endpoint is from.
+    """
+    session = boto3.session.Session(botocore_session=core)
+    session.events.register('before-send', _refuse_plain_http)
+    return session
+
+
+def _refuse_plain_http(request: Any, event_name: str, **_: Any) -> None:
+    """Refuse a request before it is sent. `event_name` is such as `before-send.s3.PutObject`."""
+    if leaks(request.url):
+        service = event_name.split('.')[1].replace('-', '_').upper()
+        raise RunRefused(_plain_http(service, urlsplit(request.url)))
+
+
+def _plain_http(service: str, parts: SplitResult) -> str:
+    """Say where the plain endpoint of a service is from: the SDK looks into the environment, then into its profile."""
+    endpoint = f'{parts.scheme}://{parts.netloc}'
+    names = [name for name in (f'AWS_ENDPOINT_URL_{service}', 'AWS_ENDPOINT_URL') if os.environ.get(name)]
+    where = names[0] if names else f'endpoint_url of {service} in the configuration of the AWS SDK'
+    return f"{where}: got '{endpoint}', must be {ENCRYPTED}"
 
 
 class RenewedClient:

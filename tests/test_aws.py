@@ -26,7 +26,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from pipeline.aws import WORDS, passes
-from pipeline.errors import ReadError, StoreError
+from pipeline.errors import ReadError, RunRefused, StoreError
 from pipeline.kinesis.client import connect
 from pipeline.kinesis.errors import PassingError
 from pipeline.local.servers import LOOPBACK, REGION, demo_environment
@@ -289,6 +289,46 @@ def test_a_service_of_credentials_that_fails_for_now_passes(
     line = line_of(s3, StoreError)
     assert f'still fails with {code} of AssumeRoleWithWebIdentity after 0 s: check the role' in line
     assert words in line
+
+
+PLAIN = 'http://192.0.2.1:9000'  # no machine has this address
+RULE = (f"got '{PLAIN}', must be https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 "
+        'and [::1]. If the endpoint is in a container, ')
+
+
+@pytest.mark.parametrize(('call', 'service'), [
+    (lambda: S3Store('lake', 'x', None, REGION).get('a'), 'S3'),
+    (lambda: connect(None, REGION).summary('events'), 'KINESIS')])
+@pytest.mark.parametrize(('variables', 'profile', 'where'), [
+    (['AWS_ENDPOINT_URL_{}'], [], 'AWS_ENDPOINT_URL_{}'), (['AWS_ENDPOINT_URL'], [], 'AWS_ENDPOINT_URL'),
+    (['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_{}'], [], 'AWS_ENDPOINT_URL_{}'),
+    ([], [f'endpoint_url = {PLAIN}'], 'endpoint_url of {} in the configuration of the AWS SDK'),
+    ([], ['services = mine', '[services mine]', 's3 =', f'  endpoint_url = {PLAIN}', 'kinesis =',
+          f'  endpoint_url = {PLAIN}'], 'endpoint_url of {} in the configuration of the AWS SDK')])
+def test_plain_http_to_another_machine_is_refused_wherever_the_sdk_has_it_from(
+        sdk: Callable[..., None], call: Callable[[], object], service: str, variables: list[str], profile: list[str],
+        where: str) -> None:
+    sdk({**KEYS, **{name.format(service): PLAIN for name in variables}}, *profile)
+
+    assert line_of(call, RunRefused).startswith(f'{where.format(service)}: {RULE}')
+
+
+@BOTH
+def test_a_token_is_not_sent_in_plain_http_to_another_machine(
+        sdk: Callable[..., None], tmp_path: pathlib.Path, call: Callable[..., object], kind: type[Exception],
+        what: str) -> None:
+    (tmp_path / 'token').write_text('a-secret-token')
+    sdk({**TOKEN, 'AWS_ENDPOINT_URL_STS': PLAIN})
+
+    assert line_of(call, RunRefused).startswith(f'AWS_ENDPOINT_URL_STS: {RULE}')
+
+
+def test_plain_http_to_this_machine_may_be_configured(
+        sdk: Callable[..., None], server: Server) -> None:
+    sdk({**KEYS, 'AWS_ENDPOINT_URL': f'http://localhost:{server.server_port}'})
+    server.answer = 200, b'here'
+
+    assert S3Store('lake', 'x', None, REGION).get('a') == b'here'
 
 
 def test_a_metadata_service_that_fails_for_now_passes(

@@ -25,12 +25,13 @@ ROOMS = {
     'run': {*BASE, 'aws', 'commit', 'job', 'kinesis', 'options', 'progress', 'runners', 'stores', 'write'},
     'job': {'commit', 'source', 'stores', 'write'},
     'runners': {'errors', 'options'},
-    'options': {*BASE},
+    'options': {*BASE, 'endpoints'},
     'kinesis': {*BASE, 'aws', 'progress', 'source'},
     'write': {*BASE, 'commit', 'gc_tuning', 'source', 'stores'},
     'commit': {*BASE, 'progress', 'source', 'stores'},
     'stores': {'aws', 'errors'},
-    'aws': {'errors'},
+    'aws': {'endpoints', 'errors'},
+    'endpoints': set[str](),
     'source': set[str](),
     'errors': set[str](),
     'windows': set[str](),
@@ -71,7 +72,8 @@ def test_no_room_imports_what_stands_above_it(file: pathlib.Path) -> None:
 def test_the_rooms_stand_one_above_the_other() -> None:
     above: set[str] = set()
     for room in ('__init__', '__main__', 'main', 'local', 'run', 'job', 'runners', 'options', 'kinesis', 'write',
-                 'commit', 'stores', 'aws', 'source', 'progress', 'gc_tuning', 'paths', 'windows', 'errors'):
+                 'commit', 'stores', 'aws', 'source', 'progress', 'gc_tuning', 'paths', 'windows', 'endpoints',
+                 'errors'):
         assert ROOMS[room].isdisjoint(above), room
         above.add(room)
     assert above == set(ROOMS)

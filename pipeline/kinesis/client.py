@@ -4,13 +4,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import boto3
 import botocore.session
 import msgspec
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 
-from pipeline.aws import RenewedClient
+from pipeline.aws import RenewedClient, sdk_session
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.calls import BotoKinesis, ms
 from pipeline.source import RawRecord
@@ -46,8 +45,7 @@ def _open_client(endpoint_url: str | None, region: str | None) -> Any:
                     retries={'mode': 'standard', 'total_max_attempts': 1})
     core = botocore.session.get_session()
     core.get_component('response_parser_factory').set_parser_defaults(timestamp_parser=_time)
-    session = boto3.session.Session(botocore_session=core)
-    client = session.client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
+    client = sdk_session(core).client('kinesis', endpoint_url=endpoint_url, region_name=region, config=config)
     client.meta.events.register('before-parse.kinesis.GetRecords', _parse_records)
     return client
 

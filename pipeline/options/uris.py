@@ -7,6 +7,7 @@ import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.endpoints import ENCRYPTED, leaks
 from pipeline.options.types import refuse
 
 BUCKET = re.compile(r'(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]')
@@ -22,12 +23,13 @@ def output_uri(text: str) -> str:
 
     `output_uri('s3://bucket/a/') == 's3://bucket/a'`
     """
-    if not text.strip() or not text.isprintable():
-        refuse(text, 's3://bucket/prefix or a folder')
+    if not text or text != text.strip() or not text.isprintable():
+        refuse(text, 's3://bucket/prefix or a folder, without outer spaces and control characters')
     if text[:5].lower() == 's3://':
         return _s3_uri(text)
-    if re.match('[A-Za-z][A-Za-z0-9+.-]*:/|[sS]3[anAN]?:', text):
-        refuse(text, 's3://bucket/prefix or a folder; there are no other schemes')
+    if re.match('[A-Za-z][A-Za-z0-9+.-]*:', text):
+        refuse(text, 's3://bucket/prefix or a folder; there are no other schemes. A folder of such a name can be given '
+                     'as ./NAME')
     return _folder(text)
 
 
@@ -40,19 +42,9 @@ def endpoint_url(text: str) -> str:
         whole = False
     if not whole:
         refuse(text, 'http(s)://host or http(s)://host:port')
-    if parts.scheme == 'http' and not is_loopback(parts.hostname or ''):
-        refuse(text, 'https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 and [::1]. '
-                     'If the endpoint is in a container, publish its port here or share its network (network_mode), '
-                     'and give http://localhost:PORT; or put an https proxy before it')
+    if leaks(text):
+        refuse(text, ENCRYPTED)
     return text.rstrip('/')
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host, as it is written, is this machine: `is_loopback('127.0.0.1')`. Look up no name."""
-    try:
-        return host.lower() == 'localhost' or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def certificates(text: str) -> str:
@@ -74,7 +66,11 @@ def _s3_uri(text: str) -> str:
 
 
 def _folder(text: str) -> str:
-    folder = os.path.abspath(os.path.expanduser(text))
+    folder = os.path.expanduser(text)
+    if folder.startswith('~'):
+        refuse(text, 's3://bucket/prefix or a folder: no home folder of that user is known. A folder of such a name '
+                     'can be given as ./NAME')
+    folder = os.path.abspath(folder)
     folder = f'/{folder.lstrip("/")}' if os.sep == '/' else folder  # POSIX keeps two leading slashes
     existing = folder
     while not os.path.lexists(existing):

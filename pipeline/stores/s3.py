@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -192,7 +191,7 @@ def _content_type(path: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _s3_client(endpoint_url: str | None, region: str | None, verify: str | None) -> RenewedClient:
-    return RenewedClient(lambda: boto3.session.Session().client(
+    return RenewedClient(lambda: aws.sdk_session().client(
         's3', endpoint_url=endpoint_url, region_name=region, verify=verify, config=CONFIG))
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from pipeline.options.uris import certificates, endpoint_url, is_loopback, output_uri
+from pipeline.options.uris import certificates, endpoint_url, output_uri
 
 
 def refusal(read: object, text: str) -> str:
@@ -55,6 +55,34 @@ def test_outputs_that_s3_or_the_job_cannot_use_are_refused(text: str) -> None:
     assert refusal(output_uri, text).startswith('got ')
 
 
+SPACES = 's3://bucket/prefix or a folder, without outer spaces and control characters'
+SCHEME = ('s3://bucket/prefix or a folder; there are no other schemes. A folder of such a name can be given as ./NAME')
+BUCKET = ('s3://bucket/prefix with a bucket name by S3\'s rules (3 to 63 of a-z, 0-9, "-" and ".", no reserved form)')
+HOME = ('s3://bucket/prefix or a folder: no home folder of that user is known. A folder of such a name can be given as '
+        './NAME')
+
+
+@pytest.mark.parametrize(('text', 'allowed'), [
+    *((text, SPACES) for text in ('', ' ', ' x', 'x ', '\tx', ' s3://bucket/x', 's3://bucket/x ', '\u3000x', 'x\xa0',
+                                  'a\x00b', 'a\nb', 'a\x1b[0mb', 'a\x7fb', 'a\udc80b')),
+    *((text, SCHEME) for text in ('s3:/bucket/x', 's3:bucket', 's3a://bucket', 'file://x', 'file:///x', 'file:x',
+                                  'gs:bucket', 'C:\\lake', 'hdfs://host/x', 'https://bucket/x')),
+    *((text, BUCKET) for text in ('S3://', 's3://', 's3:///x', 'S3://Bucket/x', 's3:// bucket')),
+    *((text, HOME) for text in ('~nobody-has-this-name', '~nobody-has-this-name/lake'))])
+def test_each_odd_output_is_refused_by_one_line_that_says_what_is_allowed(text: str, allowed: str) -> None:
+    assert refusal(output_uri, text) == f'got {text!r}, must be {allowed}'
+
+
+def test_odd_names_of_folders_can_be_given_by_a_path(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', '/home/me')
+
+    assert output_uri('./s3:x') == f'{tmp_path}/s3:x'
+    assert output_uri('./~x') == f'{tmp_path}/~x'
+    assert output_uri('./ x') == f'{tmp_path}/ x'
+    assert output_uri('~') == '/home/me'
+
+
 @pytest.mark.parametrize(('text', 'url'), [
     ('https://kinesis.eu-west-1.amazonaws.com', 'https://kinesis.eu-west-1.amazonaws.com'),
     ('https://10.0.0.1:9000', 'https://10.0.0.1:9000'), ('http://localhost:4566/', 'http://localhost:4566'),
@@ -79,13 +107,6 @@ def test_plain_http_never_leaves_this_machine_and_the_line_says_why_and_what_to_
     'https://[::1', 'https://[zz::1]', 'https://u@host', 'http://localhost@example.com', 'https://host\n', 'ws://localhost'])
 def test_an_endpoint_is_scheme_host_and_port(text: str) -> None:
     assert refusal(endpoint_url, text).endswith('must be http(s)://host or http(s)://host:port')
-
-
-@pytest.mark.parametrize(('host', 'is_local'), [
-    ('localhost', True), ('127.0.0.1', True), ('127.255.0.1', True), ('::1', True), ('', False), ('::', False),
-    ('128.0.0.1', False), ('localhost.example.com', False)])
-def test_loopback(host: str, is_local: bool) -> None:
-    assert is_loopback(host) is is_local
 
 
 def test_certificates_exist() -> None:
