@@ -162,3 +162,6 @@ def _runner(parser: ArgumentParser) -> None:
     add('--readers', type=whole_number(1), metavar='N',
         help='number of readers that share the Kinesis shards (default: 1; 4 per worker on FlinkRunner and '
              'DataflowRunner)')
+    add('--open_job_port', action='store_true',
+        help='needed with PrismRunner: the job port of Prism listens on all interfaces and runs what it is given '
+             '(default: refuse)')

@@ -191,6 +191,12 @@ def _combinations(args: argparse.Namespace) -> Iterator[tuple[bool, str]]:
            '--errors_output, --backup_output: must not lie in events/, errors/, backup/ or manifests/ of --output')
     yield (args.runner == 'PrismRunner' and (args.readers or 1) > 1,
            f"--readers: got '{args.readers}', must be 1 on PrismRunner, which closes windows too early with more")
+    yield (args.runner == 'PrismRunner' and not args.open_job_port,
+           '--open_job_port: must be given with PrismRunner: the job port of Prism listens on all interfaces and runs '
+           'what it is given, and Prism has no option against it: let no other machine reach the ports of this one, or '
+           'use DirectRunner')
+    yield (args.open_job_port and args.runner != 'PrismRunner',
+           f'--open_job_port: must go with --runner PrismRunner, got {args.runner}')
     yield (bool(args.s3_kms_key_id) and args.s3_sse != 'aws:kms',
            f"--s3_kms_key_id: must go with --s3_sse aws:kms, got {args.s3_sse or 'none'}")
     yield (bool(args.s3_sse) and not any(_is_s3(uri) for uri in outputs),

@@ -27,6 +27,7 @@ from pipeline.run.report import Report, sum_up
 from pipeline.runners.failures import read_error_in, reason_of
 from pipeline.runners.flink_api import cause_of
 from pipeline.runners.runners import SERVICES, readers_of, runs_alone, runs_here, watched
+from pipeline.runners.worker_pool import workers_here
 from pipeline.stores.base import Store
 from pipeline.windows import align_down, iso
 from pipeline.write.layout import Layout
@@ -126,9 +127,10 @@ def _cursors_at(store: Store, end_ms: int, flush_ms: int) -> tuple[Cursor, ...]:
 
 
 def _run_pipeline(options: Options, plan: Plan, read: ReadSettings, built: PipelineOptions) -> None:
-    pipeline = beam.Pipeline(options=built)
-    build_job(pipeline, _job(options, plan, ReadKinesis(read, readers_of(options, built))))
-    submit(options, built, pipeline)
+    with workers_here(options.runner, built):
+        pipeline = beam.Pipeline(options=built)
+        build_job(pipeline, _job(options, plan, ReadKinesis(read, readers_of(options, built))))
+        submit(options, built, pipeline)
 
 
 def _read_settings(options: Options, plan: Plan) -> ReadSettings:

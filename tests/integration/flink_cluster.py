@@ -69,7 +69,7 @@ class FlinkCluster:
     """
 
     def __init__(self, folder: pathlib.Path, slots: int = 4, settings: Mapping[str, object] | None = None,
-                 pool: Sequence[object] = ('tests.integration.worker_pool',)) -> None:
+                 pool: Sequence[object] = ('pipeline.runners.worker_pool',)) -> None:
         if not (shutil.which('java') and LIBRARIES.exists() and JOB_SERVER.exists()):
             pytest.skip('needs Flink: install Java 17 and Maven, then ./run.sh test installs it')
         rest, rpc, self._port = free_ports(3)

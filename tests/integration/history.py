@@ -59,7 +59,8 @@ class History:
         """Return the command line of a job that writes under that prefix."""
         return [sys.executable, '-m', 'pipeline', '--stream', STREAM, '--output', f's3://{BUCKET}/{prefix}',
                 '--flush_interval_s', str(FLUSH_MS // 1000), '--slack_s', str(SLACK_S),
-                '--kinesis_endpoint_url', self._kinesis_url, '--s3_endpoint_url', self._s3_url, *options]
+                '--kinesis_endpoint_url', self._kinesis_url, '--s3_endpoint_url', self._s3_url, *options,
+                *(['--open_job_port'] if 'PrismRunner' in options else [])]
 
     def listed(self, prefix: str, kind: str = '') -> dict[str, Any]:
         """Return what S3 lists for each object under a prefix, by key below it."""

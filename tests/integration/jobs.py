@@ -35,7 +35,7 @@ class Jobs:
         return [sys.executable, '-m', 'pipeline', *(f'--stream={stream}' for stream in self.streams),
                 '--output', self.output.uri(prefix), '--flush_interval_s', str(FLUSH_MS // 1000),
                 '--slack_s', str(self.slack_s), '--kinesis_endpoint_url', self.endpoint,
-                *self.output.options, *options]
+                *self.output.options, *options, *(['--open_job_port'] if 'PrismRunner' in options else [])]
 
     def start(self, prefix: str, *options: str) -> subprocess.Popen[str]:
         """Start a job."""

@@ -11,7 +11,7 @@ import sys
 import time
 
 from pipeline.kinesis.read import _ReadShards
-from tests.integration import worker_pool
+from pipeline.runners import worker_pool
 
 _read, _setup = _ReadShards._read, _ReadShards.setup
 

@@ -248,7 +248,7 @@ def test_a_new_layout_elsewhere_is_two_runs(site: Site) -> None:
     service = ['--start', 'earliest']
     new = [*service, '--output_shards', '2', '--new_layout']
 
-    said = site.run(*new, '--runner', 'PrismRunner', code=2)
+    said = site.run(*new, '--runner', 'PrismRunner', '--open_job_port', code=2)
 
     assert 'to go on to there with the former one, then run again without them' in said
     site.fake.now_ms += HOUR_MS
@@ -505,7 +505,8 @@ LINES = [
     ('--start resume --start_over', 'must go with --start earliest, latest or a time', '--start 2025-03-01 '
                                                                                        '--start_over'),
     ('--no_backup --backup_output /b', 'must not be given with --backup_output', '--backup_output /b'),
-    ('--runner PrismRunner --readers 2', 'must be 1 on PrismRunner', '--runner PrismRunner --readers 1'),
+    ('--runner PrismRunner --readers 2', 'must be 1 on PrismRunner', '--runner PrismRunner --open_job_port '
+                                                                         '--readers 1'),
     ('--platform_field Platform', "such as 'platform'", '--platform_field platform'),
     ('--flush-interval-s 60', 'did you mean --flush_interval_s?', '--flush_interval_s 60')]
 

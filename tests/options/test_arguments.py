@@ -12,7 +12,7 @@ NAMES = """
     --flush_interval_s --flush_size_mb --slack_s --output_shards --rename --json_field --platform_field --time_field
     --partition_time --max_event_age_days --platforms --on_gap --replace --new_layout --aws_region
     --kinesis_endpoint_url --s3_endpoint_url --s3_region_name --s3_verify --s3_sse --s3_kms_key_id --runner
-    --readers""".split()
+    --readers --open_job_port""".split()
 
 
 def test_the_help_shows_every_option_once_in_its_place() -> None:

@@ -19,7 +19,7 @@ BASE = ['--stream', 'events', '--output', '/lake']
 TIME = 'an ISO 8601 time from 2000 to 2999 such as 2026-11-23T10:15:00Z'
 BUCKET = 's3://bucket/prefix with a bucket name by S3\'s rules (3 to 63 of a-z, 0-9, "-" and ".", no reserved form)'
 PREFIX = 's3://bucket/prefix without empty parts, ".", "..", "?", "#", "\\" and outer spaces'
-SCHEME = 's3://bucket/prefix or a folder; there are no other schemes'
+SCHEME = 's3://bucket/prefix or a folder; there are no other schemes. A folder of such a name can be given as ./NAME'
 URL = 'http(s)://host or http(s)://host:port'
 LOCAL = ('https: plain http is not encrypted, so it is allowed only for localhost, 127.0.0.0/8 and [::1]. If the '
          'endpoint is in a container, publish its port here or share its network (network_mode), and give '
@@ -92,7 +92,7 @@ WRONG_VALUES = {
     '--output file:///tmp/x': SCHEME,
     '--output s3:/bucket/x': SCHEME,
     '--output s3:bucket': SCHEME,
-    '--output ""': 's3://bucket/prefix or a folder',
+    '--output ""': 's3://bucket/prefix or a folder, without outer spaces and control characters',
     '--errors_output http://bucket/x': SCHEME,
     '--backup_output s3://Bucket': BUCKET,
     '--start yesterday': f'resume, earliest, latest or {TIME}',
@@ -156,6 +156,10 @@ WRONG_LINES = {
     '--no_backup --backup_output /b': '--no_backup: must not be given with --backup_output',
     '--runner PrismRunner --readers 2': "--readers: got '2', must be 1 on PrismRunner, which closes windows too early "
                                         'with more',
+    '--runner PrismRunner': '--open_job_port: must be given with PrismRunner: the job port of Prism listens on all '
+                            'interfaces and runs what it is given, and Prism has no option against it: let no other '
+                            'machine reach the ports of this one, or use DirectRunner',
+    '--open_job_port': '--open_job_port: must go with --runner PrismRunner, got DirectRunner',
     '--s3_disable_ssl': '--s3_disable_ssl: must not be given: use an --s3_endpoint_url that begins with http:// '
                         'instead',
     f'--output s3://lake --s3_kms_key_id {KEY}': '--s3_kms_key_id: must go with --s3_sse aws:kms, got none',
@@ -261,7 +265,7 @@ def test_defaults() -> None:
     (f'--output s3://lake --s3_sse aws:kms --s3_kms_key_id {KEY}',
      {'output': 's3://lake', 's3_sse': 'aws:kms', 's3_kms_key_id': KEY}),
     ('--runner FnApiRunner', {}),
-    ('--runner PrismRunner --readers 1', {'runner': 'PrismRunner', 'readers': 1, 'beam_args': (
+    ('--runner PrismRunner --open_job_port --readers 1', {'runner': 'PrismRunner', 'readers': 1, 'beam_args': (
         '--runner=PrismRunner',)}),
     ('--runner FlinkRunner --checkpointing_interval 2000', {'runner': 'FlinkRunner', 'beam_args': (
         '--runner=FlinkRunner', '--checkpointing_interval', '2000')}),
@@ -320,7 +324,7 @@ def test_importing_beam_prints_nothing() -> None:
 COMPATIBLE: dict[str, object] = {
     'start': None, 'start_over': False, 'stop': None, 'new_layout': False, 'no_backup': False, 'backup_output': None,
     'output': '/lake', 'errors_output': None, 'runner': 'DirectRunner', 'readers': None, 's3_disable_ssl': False,
-    's3_sse': None, 's3_kms_key_id': None}
+    'open_job_port': False, 's3_sse': None, 's3_kms_key_id': None}
 
 
 @pytest.mark.parametrize('values', [
@@ -328,7 +332,8 @@ COMPATIBLE: dict[str, object] = {
     {'start': 0, 'stop': 'now'}, {'new_layout': True}, {'new_layout': True, 'start': 'resume'},
     {'new_layout': True, 'start': 'latest'}, {'start_over': True, 'start': 'earliest'},
     {'start_over': True, 'start': 0, 'stop': 'now'},
-    {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'}, {'readers': 1, 'runner': 'PrismRunner'},
+    {'readers': 9}, {'readers': 9, 'runner': 'FlinkRunner'},
+    {'readers': 1, 'runner': 'PrismRunner', 'open_job_port': True},
     {'no_backup': True}, {'backup_output': '/b'}, {'backup_output': '/lake'}, {'errors_output': '/lake/events-errors'},
     {'runner': 'DataflowRunner', 'output': 's3://lake', 'errors_output': 's3://errors'},
     {'s3_sse': 'AES256', 'output': 's3://lake'}, {'s3_sse': 'aws:kms', 'errors_output': 's3://lake'},
@@ -341,7 +346,8 @@ def test_compatible_options_are_taken_together(values: dict[str, object]) -> Non
     {'start': 300_000, 'stop': 300_000}, {'start': 300_000, 'stop': 0}, {'start': 'latest', 'stop': 'now'},
     {'new_layout': True, 'start': 'earliest', 'stop': 'now'}, {'new_layout': True, 'start': 0, 'stop': 'now'},
     {'new_layout': True, 'start': 0, 'start_over': True}, {'start_over': True},
-    {'start_over': True, 'start': 'resume'}, {'readers': 2, 'runner': 'PrismRunner'},
+    {'start_over': True, 'start': 'resume'}, {'readers': 2, 'runner': 'PrismRunner', 'open_job_port': True},
+    {'runner': 'PrismRunner'}, {'open_job_port': True},
     {'no_backup': True, 'backup_output': '/b'}, {'s3_disable_ssl': True}, {'runner': 'DataflowRunner'},
     {'errors_output': '/lake/events'}, {'backup_output': '/lake/manifests/b'},
     {'runner': 'DataflowRunner', 'output': 's3://lake', 'backup_output': '/b'},

@@ -56,7 +56,7 @@ def test_outputs_that_s3_or_the_job_cannot_use_are_refused(text: str) -> None:
 
 
 SPACES = 's3://bucket/prefix or a folder, without outer spaces and control characters'
-SCHEME = ('s3://bucket/prefix or a folder; there are no other schemes. A folder of such a name can be given as ./NAME')
+SCHEME = 's3://bucket/prefix or a folder; there are no other schemes. A folder of such a name can be given as ./NAME'
 BUCKET = ('s3://bucket/prefix with a bucket name by S3\'s rules (3 to 63 of a-z, 0-9, "-" and ".", no reserved form)')
 HOME = ('s3://bucket/prefix or a folder: no home folder of that user is known. A folder of such a name can be given as '
         './NAME')
