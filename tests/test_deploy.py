@@ -13,22 +13,26 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
-from apache_beam.runners.worker import worker_pool_main
 from apache_beam.utils.subprocess_server import JavaJarServer
 
 from pipeline.local.servers import LocalAws, demo_environment
 from pipeline.options.options import parse_options
+from pipeline.runners import worker_pool
 from pipeline.runners.runners import beam_options, readers_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 DEPLOY = ROOT / 'deploy'
 DOCKERFILE = (DEPLOY / 'Dockerfile').read_text()
-PARTS: dict[str, dict[str, Any]] = {part['kind']: part
-                                    for part in yaml.safe_load_all((DEPLOY / 'flink.yaml').read_text())}
-FLINK = PARTS['FlinkDeployment']['spec']
-(SUBMITTER,) = PARTS['Deployment']['spec']['template']['spec']['containers']
+PARTS: dict[tuple[str, str], dict[str, Any]] = {
+    (part['kind'], part['metadata']['name']): part
+    for part in yaml.safe_load_all((DEPLOY / 'flink.yaml').read_text())}
+CLUSTER, OPERATOR_NAMESPACE = 'mmp-flink', 'flink-operator'
+FLINK = PARTS['FlinkDeployment', CLUSTER]['spec']
+SUBMITTER_POD = PARTS['Deployment', 'mmp-submitter']['spec']['template']
+(SUBMITTER,) = SUBMITTER_POD['spec']['containers']
 MAIN, POOL = FLINK['taskManager']['podTemplate']['spec']['containers']
 ROLE = 'arn:aws:iam::123456789012:role/mmp-pipeline'
 
@@ -86,34 +90,132 @@ def test_the_program_takes_the_submitters_arguments() -> None:
 
     slots = int(FLINK['flinkConfiguration']['taskmanager.numberOfTaskSlots'])
     assert (options.runner, options.stop, readers_of(options, beam)) == ('FlinkRunner', None, 16)
-    assert beam.view_as(FlinkRunnerOptions).flink_master == f'{PARTS["FlinkDeployment"]["metadata"]["name"]}-rest:8081'
+    assert beam.view_as(FlinkRunnerOptions).flink_master == f'{CLUSTER}-rest:8081'
     assert f'--sdk_worker_parallelism={slots}' in SUBMITTER['args']
 
 
 def test_the_pool_listens_where_the_job_looks_for_it() -> None:
-    (port,) = (item['containerPort'] for item in POOL['ports'])
-    assert POOL['args'] == ['--worker_pool']
+    python, flag, module, port = POOL['command']
+
+    assert (python, flag, module) == ('python', '-m', worker_pool.__name__)
     assert f'--environment_config=localhost:{port}' in SUBMITTER['args']
-    assert callable(worker_pool_main.main)
+    assert 'ports' not in POOL  # it listens on the loopback interface
 
 
-def test_all_pods_have_the_role_and_the_cluster_a_place_for_checkpoints() -> None:
-    name, pod = PARTS['ServiceAccount']['metadata']['name'], PARTS['Deployment']['spec']['template']['spec']
+def merged(*templates: dict[str, Any]) -> dict[str, Any]:
+    """Merge templates of pods as the operator does: the later one counts, and lists go together by name."""
+    result: dict[str, Any] = {}
+    for template in templates:
+        for key, value in template.items():
+            former = result.get(key)
+            if isinstance(value, dict) and isinstance(former, dict):
+                result[key] = merged(former, value)
+            elif isinstance(value, list) and isinstance(former, list) and isinstance(value[0], dict):
+                by_name = {item['name']: item for item in former}
+                for item in value:
+                    by_name[item['name']] = merged(by_name.get(item['name'], {}), item)
+                result[key] = list(by_name.values())
+            else:
+                result[key] = value
+    return result
 
-    assert (FLINK['serviceAccount'], pod['serviceAccountName']) == (name, name)
+
+#: What each pod is in the end, and its service account.
+PODS = {
+    'jobmanager': (merged(FLINK['podTemplate'], FLINK['jobManager']['podTemplate'])['spec'], FLINK['serviceAccount']),
+    'taskmanager': (merged(FLINK['podTemplate'], FLINK['taskManager']['podTemplate'])['spec'],
+                    FLINK['flinkConfiguration']['kubernetes.taskmanager.service-account']),
+    'submitter': (SUBMITTER_POD['spec'], SUBMITTER_POD['spec']['serviceAccountName'])}
+EACH_POD = pytest.mark.parametrize('name', PODS)
+
+
+def test_each_kind_of_pod_has_a_service_account_of_its_own_and_there_are_no_others() -> None:
+    accounts = [account for _, account in PODS.values()]
+
+    assert sorted(accounts) == sorted(name for kind, name in PARTS if kind == 'ServiceAccount')
+    assert len({*accounts}) == len(PODS)
+    roles = [PARTS['ServiceAccount', account]['metadata']['annotations']['eks.amazonaws.com/role-arn']
+             for account in accounts]
+    assert len({*roles}) == len(PODS)
     assert FLINK['flinkConfiguration']['state.checkpoints.dir'].startswith('s3://')
-    assert PARTS['RoleBinding']['roleRef']['name'] == PARTS['Role']['metadata']['name']
-    assert [subject['name'] for subject in PARTS['RoleBinding']['subjects']] == [name]
 
 
-def test_only_the_submitter_and_the_operator_reach_flink_and_nobody_the_worker_pools() -> None:
-    policy, pod = PARTS['NetworkPolicy']['spec'], PARTS['Deployment']['spec']['template']['metadata']
-    inside, outside = policy['ingress']
+def test_only_the_jobmanager_may_do_anything_in_kubernetes_and_only_what_it_does() -> None:
+    ((_, binding),) = [part for part in PARTS.items() if part[0][0].endswith('RoleBinding')]
+    ((_, role),) = [part for part in PARTS.items() if part[0][0].endswith('Role')]
+    granted = {(group, resource): {*rule['verbs']} for rule in role['rules'] for group in rule['apiGroups']
+               for resource in rule['resources']}
+    reading = {'get', 'list', 'watch'}
 
-    assert policy['podSelector']['matchLabels'] == {'app': PARTS['FlinkDeployment']['metadata']['name']}
-    assert inside == {'from': [{'podSelector': policy['podSelector']}]}
-    assert outside['from'][0] == {'podSelector': {'matchLabels': pod['labels']}}
-    assert outside['ports'] == [{'port': 8081}]
+    assert (binding['kind'], role['kind']) == ('RoleBinding', 'Role')  # not of the whole cluster
+    assert binding['subjects'] == [{'kind': 'ServiceAccount', 'name': FLINK['serviceAccount']}]
+    assert (binding['roleRef']['kind'], binding['roleRef']['name']) == ('Role', role['metadata']['name'])
+    assert granted.pop(('', 'pods')) == reading | {'create', 'delete'}
+    assert {*granted} == {('', 'configmaps'), ('', 'services'), ('apps', 'deployments')}
+    assert all(verbs <= reading for verbs in granted.values())
+
+
+@EACH_POD
+def test_only_the_jobmanager_has_a_token_for_the_api_of_kubernetes(name: str) -> None:
+    pod, account = PODS[name]
+
+    assert PARTS['ServiceAccount', account]['automountServiceAccountToken'] is False
+    assert pod['automountServiceAccountToken'] is (name == 'jobmanager')
+
+
+@EACH_POD
+def test_no_container_is_root_or_can_become_it(name: str) -> None:
+    pod, _ = PODS[name]
+    context = pod['securityContext']
+
+    assert (context['runAsNonRoot'], context['seccompProfile']) == (True, {'type': 'RuntimeDefault'})
+    assert context['runAsUser'] > 0
+    assert context['fsGroup'] == context['runAsGroup'] > 0  # or it cannot read the token for AWS
+    assert not {'hostNetwork', 'hostPID', 'hostIPC', 'hostUsers'} & {*pod}
+    for container in pod['containers']:
+        held = dict(container['securityContext'])
+        assert held.pop('allowPrivilegeEscalation') is False
+        assert held.pop('capabilities') == {'drop': ['ALL']}
+        assert held == ({} if container['name'] == 'flink-main-container' else {'readOnlyRootFilesystem': True})
+
+
+@EACH_POD
+def test_a_container_with_a_read_only_file_system_has_a_place_for_temporary_files(name: str) -> None:
+    pod, _ = PODS[name]
+
+    for container in pod['containers']:
+        if container['securityContext'].get('readOnlyRootFilesystem'):
+            (mount,) = container['volumeMounts']
+            assert mount['mountPath'] == '/tmp'
+            assert {'name': mount['name'], 'emptyDir': {}} in pod['volumes']
+
+
+def test_the_user_of_the_submitter_is_that_of_its_image_by_number() -> None:
+    user = one(r'(?m)^USER (\d+)$', DOCKERFILE)
+
+    assert f'useradd --create-home --uid {user} ' in DOCKERFILE
+    assert SUBMITTER_POD['spec']['securityContext']['runAsUser'] == int(user)
+
+
+def test_only_the_submitter_and_the_operator_in_its_own_namespace_reach_flink() -> None:
+    policy = PARTS['NetworkPolicy', CLUSTER]['spec']
+
+    assert policy == {
+        'podSelector': {'matchLabels': {'app': CLUSTER}}, 'policyTypes': ['Ingress'], 'ingress': [
+            {'from': [{'podSelector': {'matchLabels': {'app': CLUSTER}}}]},
+            {'from': [
+                {'podSelector': {'matchLabels': SUBMITTER_POD['metadata']['labels']}},
+                {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': OPERATOR_NAMESPACE}},
+                 'podSelector': {'matchLabels': {'app.kubernetes.io/name': 'flink-kubernetes-operator'}}}],
+             'ports': [{'port': 8081}]}]}
+
+
+def test_nobody_reaches_the_submitter() -> None:
+    labels = SUBMITTER_POD['metadata']['labels']
+
+    assert PARTS['NetworkPolicy', 'mmp-submitter']['spec'] == {
+        'podSelector': {'matchLabels': labels}, 'policyTypes': ['Ingress']}
+    assert PARTS['Deployment', 'mmp-submitter']['spec']['selector'] == {'matchLabels': labels}
 
 
 @contextlib.contextmanager
