@@ -151,11 +151,7 @@ class FolderStore:
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._refusing('list', prefix):
-            try:
-                return tuple(sorted(entry.name for entry in os.scandir(pathlib.Path(self.root, prefix))
-                                    if entry.is_dir()))
-            except FileNotFoundError:
-                return ()
+            return tuple(files.folders_in(os.path.join(self.root, prefix), self.root))
 
     def check_writable(self) -> None:
         """Raise if nothing can be stored here. Leave nothing behind, nor what killed processes had left."""

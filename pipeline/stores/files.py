@@ -82,16 +82,29 @@ def files_below(folder: str, root: str) -> Iterator[str]:
         yield from _files(folder, {os.path.realpath(root)})
 
 
+def folders_in(folder: str, root: str) -> list[str]:
+    """Return the sorted names of the folders directly in a folder of `root`, by the same rules. Raise OSError."""
+    if not os.path.exists(folder):
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if _is_folder(entry) and entry.name[0] != '.'
+                      and (not entry.is_symlink() or _is_new(entry.path, {os.path.realpath(root)})))
+
+
 def _files(folder: str, seen: set[str]) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith('.'):
                 continue
-            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+            if _is_folder(entry):
                 if not entry.is_symlink() or _is_new(entry.path, seen):
                     yield from _files(entry.path, seen)
             elif os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file():
                 yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _is_new(link: str, seen: set[str]) -> bool:

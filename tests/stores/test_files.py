@@ -243,7 +243,9 @@ def test_no_link_lists_a_file_twice_or_leads_round_in_a_circle(tmp_path: pathlib
     (tmp_path / 'lake/events/old').symlink_to(tmp_path / 'outside')
     (tmp_path / link).symlink_to(tmp_path / target)
 
-    assert list(FolderStore(str(tmp_path / 'lake')).list('')) == ['events/2026/a', 'events/old/deep/a']
+    store = FolderStore(str(tmp_path / 'lake'))
+    assert list(store.list('')) == ['events/2026/a', 'events/old/deep/a']
+    assert {'2026', 'old'} <= {*store.folders('events/')} <= {'2026', 'old', 'zz'}
 
 
 def test_two_linked_folders_that_link_each_other_come_to_an_end(tmp_path: pathlib.Path) -> None:
@@ -264,7 +266,9 @@ def test_hidden_names_are_not_listed_and_linked_files_are(tmp_path: pathlib.Path
     (tmp_path / 'events/d').symlink_to(tmp_path / '.snapshot/a')
     (tmp_path / 'events/e').symlink_to(tmp_path / 'nowhere')
 
-    assert list(FolderStore(str(tmp_path)).list('')) == ['events/c', 'events/d']
+    store = FolderStore(str(tmp_path))
+    assert list(store.list('')) == ['events/c', 'events/d']
+    assert store.folders('') == ('events',)
 
 
 def test_a_folder_that_cannot_be_listed_is_never_taken_for_empty(tmp_path: pathlib.Path,
@@ -273,8 +277,9 @@ def test_a_folder_that_cannot_be_listed_is_never_taken_for_empty(tmp_path: pathl
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     monkeypatch.setattr(os, 'scandir', scandir)
 
-    with pytest.raises(StoreError, match=f'cannot list {tmp_path}/: Permission denied'):
-        FolderStore(str(tmp_path)).list('')
+    for call in (FolderStore(str(tmp_path)).list, FolderStore(str(tmp_path)).folders):
+        with pytest.raises(StoreError, match=f'cannot list {tmp_path}/: Permission denied'):
+            call('')
 
 
 def test_a_folder_where_a_file_is_is_refused(tmp_path: pathlib.Path) -> None:
