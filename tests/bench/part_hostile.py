@@ -77,9 +77,10 @@ def hostile_rows(rounds: int) -> Iterator[Row]:
         growth = measured.median(f'{4 * MIB}') / max(measured.median(f'{MIB // 4}'), 1e-4)
         written = written_of(make(MIB))
         yield Row('hostile', f'{kind}, 1 MiB, against json.loads of 1 MiB', measured.ratio(f'{MIB}', 'plain'), 'x',
-                  '<= 20', f'4 MiB take {growth:.1f} x of 1/4 MiB; '
-                           f'to the line {measured.ratio("lines", "plain"):.1f} x, {measured.median("lines"):.2f} s, '
-                           f'{written.lines / MIB:.2f} MiB and {written.errors / MIB:.2f} MiB of errors')
+                  '' if kind.startswith('KPL') else '<= 20',  # as many records as others have braces
+                  f'4 MiB take {growth:.1f} x of 1/4 MiB; '
+                  f'to the line {measured.ratio("lines", "plain"):.1f} x, {measured.median("lines"):.2f} s, '
+                  f'{written.lines / MIB:.2f} MiB and {written.errors / MIB:.2f} MiB of errors')
 
 
 def parse(data: bytes) -> None:
