@@ -52,6 +52,6 @@ def balanced(sha256: str = 'aa') -> list[bytes]:
         report(a=5),
         placed_row({'records': 5, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1, 'documents': 4,
                     'lines': 3, 'fragments': 1, 'hours_of_arrival': 2, 'unreadable_times': 1}),
-        placed_row({'error too-deep': 1, 'error invalid-json': 1}), placed_row({'backup': 5}),
+        placed_row({'error too-deep': 1, 'document_errors': 1, 'error invalid-json': 1}), placed_row({'backup': 5}),
         written(EVENTS, 3, sha256), written(ERRORS, 1), written(ERRORS.replace('too-deep', 'invalid-json'), 1),
         written(BACKUP, 5)]

@@ -1,13 +1,14 @@
 """What the four stages share: batches in and out, a second output for failures, counters that are updated per batch."""
 import functools
 import pickle
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from transforms.limits import MAX_ERROR_LINES
 from transforms.records import Document, Failure, MalformedRecord, Origin, Record
 from transforms.scan import containers_in
 
@@ -74,8 +75,9 @@ class Stage(beam.DoFn):  # type: ignore[misc]
         for record in batch:
             done, failed = self.work(record, tally)
             records.append(done)
-            failures.extend(failed)
-        tally.update({'in': self.arriving(batch), 'out': _documents(records), MALFORMED: len(failures)})
+            failures.extend(merged(failed))
+        refused = sum(failure.documents for failure in failures)
+        tally.update({'in': self.arriving(batch), 'out': _documents(records), MALFORMED: refused})
         for counted, count in tally.items():
             _counter(self.name, counted).inc(count)
         return records, failures
@@ -90,14 +92,17 @@ def convert(record: Record, function: Callable[[Document], Document], stage: str
     """Replace each document of a record by `function(document)`.
 
     Return the record, and a failure for each document for which `function` raised MalformedRecord; the record no longer
-    has those documents.
+    has those documents. `output-too-large` ends the record: all documents after that one are refused too.
     """
-    documents, refused = [], {}
-    for index, document in zip(record.indices, record.documents, strict=True):
+    documents, refused = [], dict[int, MalformedRecord]()
+    for position, document in enumerate(record.documents):
         try:
             documents.append(function(document))
         except MalformedRecord as error:
-            refused[index] = error
+            if error.code == 'output-too-large':
+                refused.update(dict.fromkeys(record.indices[position:], error))
+                break
+            refused[record.indices[position]] = error
     if not refused:
         return with_documents(record, documents, record.indices), ()
     kept = [index for index in record.indices if index not in refused]
@@ -110,6 +115,30 @@ def failures_of(record: Record, stage: str, refused: Mapping[int, MalformedRecor
     return [failure(record.origin, stage, code=error.code, message=error.message,
                     fragment=record.data[spans[index].start:spans[index].end], index=index, offset=spans[index].start)
             for index, error in refused.items()]
+
+
+def merged(failures: Sequence[Failure]) -> Sequence[Failure]:
+    """Return the failures of one record from one stage, with one for all that are beyond the most lines of their type.
+
+    A line takes hundreds of bytes besides its fragment, so a record of many small documents would else become two
+    hundred times as large.
+    """
+    if len(failures) <= 1:
+        return failures
+    by_code = defaultdict[str, list[Failure]](list)
+    for item in failures:
+        by_code[item.code].append(item)
+    return [item for several in by_code.values() for item in _up_to_the_most(several)]
+
+
+def _up_to_the_most(failures: list[Failure]) -> list[Failure]:
+    most = 1 if failures[0].code == 'output-too-large' else MAX_ERROR_LINES  # what ends a record is one line
+    others = failures[most - 1:]
+    if len(others) <= 1:
+        return failures
+    last = others[0]._replace(message=f'{others[0].message} ({len(others):,} documents)',
+                              fragment=b''.join(item.fragment for item in others), documents=len(others))
+    return [*failures[:most - 1], last]
 
 
 def with_documents(record: Record, documents: list[Document], indices: Sequence[int]) -> Record:

@@ -16,9 +16,13 @@ from transforms.scan import LEVELS, Span, prune
 MAX_LEVELS = LEVELS
 #: Of a flattened key, in UTF-8.
 MAX_KEY_BYTES = 1024
-#: The lines of a record may take MAX_GROWTH times its bytes, and SPARE_BYTES more.
+#: The lines of a record may take MAX_GROWTH times its bytes, and SPARE_BYTES more; but not over SMALL_GROWTH times its
+#: bytes, so that many small records cannot grow more than that together.
 MAX_GROWTH = 16
 SPARE_BYTES = 64 << 10
+SMALL_GROWTH = 20
+#: So many error lines of one type a record may have from one stage. The last one stands for all further documents.
+MAX_ERROR_LINES = 100
 
 #: What a member of a nested container adds to the line besides its key and value: quotes, a colon and a comma.
 MEMBER_BYTES = 4
@@ -28,7 +32,8 @@ _SURELY_SHORT = MAX_KEY_BYTES // 4
 MESSAGES = {
     'too-deep': f'nested deeper than {MAX_LEVELS} levels',
     'key-too-long': f'a flattened key is longer than {MAX_KEY_BYTES} bytes',
-    'output-too-large': f'the lines of the record pass {MAX_GROWTH} times its size and {SPARE_BYTES >> 10} KiB',
+    'output-too-large': f'the lines of the record pass {SMALL_GROWTH} times its size, or {MAX_GROWTH} times and '
+                        f'{SPARE_BYTES >> 10} KiB',
 }
 
 
@@ -64,7 +69,7 @@ def decode_deep(data: bytes, span: Span, level: int = 1) -> Any:
 
 def line_budget(record_bytes: int) -> int:
     """Return how many bytes the lines of a record of `record_bytes` may take."""
-    return MAX_GROWTH * record_bytes + SPARE_BYTES
+    return min(SMALL_GROWTH * record_bytes, MAX_GROWTH * record_bytes + SPARE_BYTES)
 
 
 class Limits:

@@ -70,7 +70,8 @@ class Failure(NamedTuple):
     """One malformed fragment: its exact bytes, found at byte `offset` of its record.
 
     `index` is its index among the documents of the record, `code` is one of ERROR_CODES, and `message` says what is
-    wrong without any payload.
+    wrong without any payload. One failure may stand for several refused `documents`: its fragment is all of them, one
+    after another, and `index` and `offset` are those of the first.
     """
 
     origin: Origin
@@ -80,3 +81,4 @@ class Failure(NamedTuple):
     fragment: bytes
     index: int  # type: ignore[assignment]  # hides a method of tuple
     offset: int
+    documents: int = 1

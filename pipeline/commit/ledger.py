@@ -9,13 +9,14 @@ import msgspec
 
 from pipeline.source import ReaderReport, ShardCounts, ShardPosition
 
-#: Errors of one document each; the other codes are of a malformed fragment, but for invalid-kpl: a whole record.
+#: Errors of refused documents, of which one line may stand for several. The other codes are of a malformed fragment,
+#: but for invalid-kpl: a whole record.
 DOCUMENT_ERRORS = frozenset({'too-deep', 'key-too-long', 'output-too-large'})
 WHOLE_RECORD_ERRORS = frozenset({'invalid-kpl'})
 
 
 class PlacedCounts(msgspec.Struct, frozen=True, tag='placed', tag_field='row'):
-    """A row of the ledger: what a bundle placed in objects, by name; `error CODE` counts fragments of that type."""
+    """A row of the ledger: what a bundle placed in objects, by name; `error CODE` counts error lines of that type."""
 
     counts: dict[str, int]
 
@@ -58,8 +59,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 _ROWS = msgspec.json.Decoder(ReaderReport | PlacedCounts | WrittenObject)
 #: Those that are counted while lines are placed; the others follow from the reports and the errors.
-_PLACED = ('user_records', 'with_documents', 'malformed', 'empty', 'documents', 'lines', 'fragments', 'backup',
-           'hours_of_arrival', 'unreadable_times', 'old_times')
+_PLACED = ('user_records', 'with_documents', 'malformed', 'empty', 'documents', 'lines', 'fragments',
+           'document_errors', 'backup', 'hours_of_arrival', 'unreadable_times', 'old_times')
 
 
 @dataclasses.dataclass
@@ -84,7 +85,7 @@ class Ledger:
 
     @property
     def errors(self) -> collections.Counter[str]:
-        """Return the number of malformed fragments by error type."""
+        """Return the number of error lines by error type."""
         named = ((name.partition(' '), count) for name, count in self.placed.items())
         return collections.Counter({code: count for (kind, _, code), count in named if kind == 'error'})
 
@@ -93,7 +94,6 @@ class Ledger:
         errors, shards = self.errors, self.shards.values()
         return Counts(
             records=sum(shard.records for shard in shards), bytes=sum(shard.bytes for shard in shards),
-            document_errors=sum(errors[code] for code in DOCUMENT_ERRORS),
             invalid_kpl=sum(errors[code] for code in WHOLE_RECORD_ERRORS), errors=dict(sorted(errors.items())),
             **{name: self.placed[name] for name in _PLACED})
 
@@ -128,6 +128,7 @@ def imbalance(ledger: Ledger, backup: bool) -> str | None:
     if not readers or len(ledger.reports) != readers:
         return f'{len(ledger.reports)} of {readers or "?"} readers have reported it'
     counts, errors = ledger.counts(), ledger.errors.total()
+    lines_of_documents = sum(ledger.errors[code] for code in DOCUMENT_ERRORS)
     written = collections.Counter[str]()
     for item in ledger.objects.values():
         written[item.path.split('/', 1)[0]] += item.lines
@@ -138,7 +139,7 @@ def imbalance(ledger: Ledger, backup: bool) -> str | None:
             (counts.user_records, counts.with_documents + counts.malformed + counts.empty),
         'documents = lines + document errors': (counts.documents, counts.lines + counts.document_errors),
         'malformed fragments = fragments in errors':
-            (counts.fragments, errors - counts.document_errors - counts.invalid_kpl),
+            (counts.fragments, errors - lines_of_documents - counts.invalid_kpl),
         'lines placed = lines written': (counts.lines, written['events']),
         'errors placed = errors written': (errors, written['errors']),
         'records read = records in the backup': (counts.records if backup else 0, written['backup']),

@@ -1,20 +1,27 @@
 """Turn batches of Kinesis records into the records that producers put, a list at a time."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from pipeline.kinesis.kpl import deaggregate_record
+from pipeline.kinesis.kpl import UserRecord, deaggregate_record
 from pipeline.source import Batch
-from transforms import Failure, MalformedRecord, Origin, Record
+from transforms import Failure, MalformedRecord, Origin, Record, split_record
+from transforms.encode import encode_value
 
 #: A page passes through the stages in portions, so that each is still in the processor's cache at the next stage. With
 #: 64 KiB the whole job takes a sixth less CPU than with whole pages, and less memory.
 PORTION_BYTES = 64 << 10
+#: An error line takes about this much besides the fragment and the partition key.
+ERROR_LINE_BYTES = 512
+#: The error lines of malformed records in an aggregate may take so many times its bytes, and the spare bytes more. A
+#: shard takes 1 MiB or 1,000 records a second.
+MAX_ERROR_GROWTH = 16
+SPARE_ERROR_BYTES = 8 << 10
 
 
 class Deaggregated(NamedTuple):
-    """The records of a batch, and a failure with all bytes for each broken aggregate."""
+    """The records of a batch, and a failure with all bytes for each aggregate that is malformed as a whole."""
 
     records: list[Record]
     failures: list[Failure]
@@ -23,7 +30,8 @@ class Deaggregated(NamedTuple):
 def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
     """Return the records that producers put, each with its origin; `labels` has the label of each stream by name.
 
-    `sub_sequence` counts the records within a KPL aggregate; it is 0 for a record that is none.
+    `sub_sequence` counts the records within a KPL aggregate; it is 0 for a record that is none. An aggregate is a
+    failure as a whole if it cannot be deaggregated, or if its malformed records would make too many error lines.
     """
     deaggregated = Deaggregated([], [])
     label = labels[batch.stream]
@@ -33,6 +41,8 @@ def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
                         window_ms=batch.window_ms, part=batch.part)
         try:
             users = deaggregate_record(raw.partition_key, raw.data)
+            if len(users) > 1:
+                check_errors(users, len(raw.data))
         except MalformedRecord as error:
             deaggregated.failures.append(Failure(origin, stage='read', code=error.code, message=error.message,
                                                  fragment=raw.data, index=0, offset=0))
@@ -44,6 +54,24 @@ def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
             sub = origin._replace(sub_sequence=index, partition_key=user.partition_key)
             deaggregated.records.append(Record(sub, user.data))
     return deaggregated
+
+
+def check_errors(users: Sequence[UserRecord], size: int) -> None:
+    """Raise MalformedRecord (invalid-kpl) if the error lines of user records would be too much for `size` bytes.
+
+    A user record of one byte takes seven in its aggregate, and hundreds as an error line.
+    """
+    left = MAX_ERROR_GROWTH * size + SPARE_ERROR_BYTES
+    most = ERROR_LINE_BYTES + 6 * max(len(user.partition_key or '') for user in users)  # a control character is \u0001
+    if len(users) * most + 2 * size <= left:  # nearly all aggregates; base64 makes a fragment less than twice as long
+        return
+    for user in users:
+        split = split_record(user.data)
+        if split.rest or split.skipped:
+            left -= ERROR_LINE_BYTES + len(encode_value(user.partition_key)) + 2 * len(user.data)
+            if left < 0:
+                raise MalformedRecord('invalid-kpl', 'the error lines of its malformed records would take more than '
+                                      f'{MAX_ERROR_GROWTH} times its size and {SPARE_ERROR_BYTES >> 10} KiB')
 
 
 def portions(batch: Batch) -> Iterator[Batch]:
@@ -59,7 +87,7 @@ def portions(batch: Batch) -> Iterator[Batch]:
 
 
 class DeaggregateBatches(beam.DoFn):  # type: ignore[misc]
-    """Yield lists of records; broken aggregates go to the output `malformed`.
+    """Yield lists of records; malformed aggregates go to the output `malformed`.
 
     This is a step of its own because a splittable DoFn with a watermark estimator cannot yield batches (Beam 2.77.0).
     """

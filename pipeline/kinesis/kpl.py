@@ -13,6 +13,8 @@ from transforms import MalformedRecord
 
 MAGIC = b'\xf3\x89\x9a\xc2'
 DIGEST_BYTES = 16
+#: Kinesis takes no longer partition key, in characters. Each error line of a user record repeats its key.
+MAX_KEY_CHARACTERS = 256
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -27,7 +29,8 @@ def deaggregate_record(partition_key: str | None, data: bytes) -> list[UserRecor
     """Return the user records of a Kinesis record: those of an aggregate, or the record itself, unchanged.
 
     User records are returned whatever their hash key is. If the MD5 is wrong, the record is not an aggregate. Raise
-    MalformedRecord (invalid-kpl) if the MD5 is right but the message does not have the format.
+    MalformedRecord (invalid-kpl) if the MD5 is right but the message does not have the format, or has a partition key
+    that Kinesis would refuse.
     """
     body = data[len(MAGIC):-DIGEST_BYTES]
     if data[:4] != MAGIC or not body or hashlib.md5(body, usedforsecurity=False).digest() != data[-DIGEST_BYTES:]:
@@ -42,10 +45,17 @@ def _user_records(message: bytes) -> list[UserRecord]:
     keys, records = [], []
     for field, value in _fields(message):
         if field == 1 and isinstance(value, bytes):
-            keys.append(value.decode())
+            keys.append(_key(value))
         elif field == 3 and isinstance(value, bytes):
             records.append(dict(_fields(value)))
     return [_user_record(record, keys) for record in records] or [UserRecord(None, b'')]
+
+
+def _key(encoded: bytes) -> str:
+    key = encoded.decode()
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise ValueError('a partition key is too long')
+    return key
 
 
 def _user_record(record: dict[int, int | bytes], keys: list[str]) -> UserRecord:

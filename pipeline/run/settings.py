@@ -14,7 +14,7 @@ from pipeline.windows import iso
 
 #: Raised whenever the same stream and options give other objects than before.
 LAYOUT_VERSION = 2
-TRANSFORMS_VERSION = 2
+TRANSFORMS_VERSION = 3
 
 #: The options of the layout, as a placement holds them.
 LAYOUT_OPTIONS = tuple(name for name in Placement.__struct_fields__ if name not in ('layout', 'streams'))

@@ -7,14 +7,14 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, WindowedValue
 
-from pipeline.commit.ledger import placed_row
+from pipeline.commit.ledger import DOCUMENT_ERRORS, placed_row
 from pipeline.gc_tuning import tune_gc
 from pipeline.source import Batch
 from pipeline.windows import timestamp_of
 from pipeline.write.buffers import LineBuffers
 from pipeline.write.layout import Layout
 from transforms import Failure, Origin, Record, encode_event, encode_failure, encode_raw
-from transforms.batching import failures_of
+from transforms.batching import failures_of, merged
 from transforms.limits import line_budget, malformed
 
 KeyedChunk = tuple[bytes, bytes]
@@ -52,14 +52,14 @@ class _WindowEvents(_Window):
     def _add(self, record: Record) -> Iterator[Any]:
         layout, origin, buffers = self._layout, record.origin, self._buffers
         counts, name = buffers.counts[origin.window_ms], layout.name(origin)
-        left, refused = line_budget(len(record.data)), {}
+        left, lines = line_budget(len(record.data)), 0
         all_dropped = record.dropped or [{}] * len(record.documents)
         for index, event, dropped in zip(record.indices, record.documents, all_dropped, strict=True):
             line = encode_event(event)
             left -= len(line) + 1
             if left < 0:
-                refused[index] = malformed('output-too-large')
-                continue
+                break
+            lines += 1
             hour_ms = None
             if layout.partition_time == 'event':
                 hour_ms = layout.hour_of(event, dropped, origin)
@@ -70,19 +70,20 @@ class _WindowEvents(_Window):
                         counts[fault] += 1
             path = layout.event(event, dropped, origin, hour_ms, name)
             yield from buffers.add(path, origin, index, line)
-        count_record(counts, record, len(refused))
+        count_record(counts, record, lines)
+        refused = dict.fromkeys(record.indices[lines:], malformed('output-too-large'))
         if refused:
-            for failed in failures_of(record, 'encode', refused):
+            for failed in merged(failures_of(record, 'encode', refused)):
                 yield beam.pvalue.TaggedOutput('malformed', failed)
 
 
-def count_record(counts: collections.Counter[str], record: Record, refused: int) -> None:
-    """Add a record to the counts of its window. `refused` is the number of its documents that became no line."""
+def count_record(counts: collections.Counter[str], record: Record, lines: int) -> None:
+    """Add a record to the counts of its window. `lines` is the number of its documents that became lines."""
     counts['records'] += record.origin.sub_sequence == 0  # an aggregate counts once, by its first sub-record
     counts['user_records'] += 1
     counts['with_documents' if record.found else 'malformed' if record.broken else 'empty'] += 1
     counts['documents'] += record.found
-    counts['lines'] += len(record.documents) - refused
+    counts['lines'] += lines
     counts['fragments'] += record.broken
 
 
@@ -90,7 +91,10 @@ class _WindowFailures(_Window):
     loose = True  # the failures of one stage come after those of another
 
     def process(self, failure: Failure) -> Iterator[KeyedChunk]:
-        self._buffers.counts[failure.origin.window_ms][f'error {failure.code}'] += 1
+        counts = self._buffers.counts[failure.origin.window_ms]
+        counts[f'error {failure.code}'] += 1
+        if failure.code in DOCUMENT_ERRORS:
+            counts['document_errors'] += failure.documents
         path = self._layout.failure(failure.code, failure.origin)
         yield from self._buffers.add(path, failure.origin, failure.index, encode_failure(failure))
 

@@ -37,7 +37,8 @@ def test_a_window_is_not_complete_without_the_account_of_every_reader(rows: list
     ([{'documents': 1}], 'documents = lines + document errors: 5 is not 4'),
     ([{'fragments': 1}], 'malformed fragments = fragments in errors: 2 is not 1'),
     ([{'lines': 1, 'documents': 1}], 'lines placed = lines written: 4 is not 3'),
-    ([{'error too-deep': 1, 'documents': 1}], 'errors placed = errors written: 3 is not 2'),
+    ([{'document_errors': 1}], 'documents = lines + document errors: 4 is not 5'),
+    ([{'error too-deep': 1}], 'errors placed = errors written: 3 is not 2'),
     ([{'error invalid-json': -1, 'fragments': -1}], 'errors placed = errors written: 1 is not 2')])
 def test_each_equation_fails_for_its_own_reason(extra: list[dict[str, int]], reason: str) -> None:
     rows = [*balanced(), *(placed_row(counts) for counts in extra)]
@@ -76,6 +77,13 @@ def test_a_document_that_passes_a_limit_is_no_malformed_fragment(code: str) -> N
 
     assert imbalance(ledger, backup=True) is None
     assert (ledger.counts().document_errors, ledger.counts().fragments) == (1, 1)
+
+
+def test_one_error_line_may_stand_for_several_documents() -> None:
+    ledger = add_up([*balanced(), placed_row({'documents': 7, 'document_errors': 7})])
+
+    assert imbalance(ledger, backup=True) is None
+    assert (ledger.counts().document_errors, ledger.counts().errors['too-deep']) == (8, 1)
 
 
 def test_reports_and_objects_that_come_twice_count_once() -> None:

@@ -3,10 +3,19 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.kinesis.deaggregate import PORTION_BYTES, DeaggregateBatches, deaggregate_batch, portions
+from pipeline.kinesis.deaggregate import (
+    ERROR_LINE_BYTES,
+    MAX_ERROR_GROWTH,
+    PORTION_BYTES,
+    SPARE_ERROR_BYTES,
+    DeaggregateBatches,
+    Deaggregated,
+    deaggregate_batch,
+    portions,
+)
 from pipeline.source import Batch, RawRecord
 from tests.kinesis.aggregates import aggregate, sealed
-from transforms import Failure, Origin, Record
+from transforms import Failure, Origin, Record, encode_failure
 
 SHARD = 'shardId-000000000000'
 HALF = PORTION_BYTES // 2
@@ -41,6 +50,48 @@ def test_a_broken_aggregate_is_one_failure_of_the_whole_record() -> None:
     assert deaggregated.failures == [Failure(origin_of(0), 'read', 'invalid-kpl',
                                      'not a KPL aggregate, although its MD5 is right', broken, 0, 0)]
     assert deaggregated.records == [Record(origin_of(1), b'c')]
+
+
+def broken_among(good: int, broken: int, key: str = 'k') -> bytes:
+    """Return an aggregate of so many tiny records, good and then broken ones."""
+    return aggregate(*[(key, b'{}')] * good, *[(key, b'{')] * broken)
+
+
+@pytest.mark.parametrize('key', ['k' * 16, '\x01' * 256])
+@pytest.mark.parametrize('good', [0, 100])
+def test_tiny_broken_records_are_error_lines_of_their_own_up_to_a_multiple_of_their_aggregate(
+        key: str, good: int) -> None:
+    allowed = max(number for number in range(1, 100) if deaggregate(broken_among(good, number, key)).records)
+
+    assert len(deaggregate(broken_among(good, allowed, key)).records) == good + allowed
+    refused = deaggregate(broken_among(good, allowed + 1, key))
+    assert refused.records == []
+    (failure,) = refused.failures
+    assert (failure.code, failure.message, failure.fragment) == (
+        'invalid-kpl', 'the error lines of its malformed records would take more than 16 times its size and 8 KiB',
+        broken_among(good, allowed + 1, key))
+
+
+@pytest.mark.parametrize('key', ['k' * 16, '\x01' * 256, 'é' * 256])
+@pytest.mark.parametrize('data', [b'{', b'{"n":' * 20, b'\xff', b'[]'])
+def test_the_error_lines_of_an_aggregate_take_at_most_a_multiple_of_its_bytes(key: str, data: bytes) -> None:
+    for count in (2, 10, 100, 2000):
+        packed = aggregate(*[(key, data)] * count)
+        deaggregated = deaggregate(packed)
+        lines = [*deaggregated.failures, *(Failure(record.origin, 'split', 'invalid-json', 'x' * 80, record.data, 0, 0)
+                                           for record in deaggregated.records)]
+
+        assert sum(len(encode_failure(line)) for line in lines) <= (
+            MAX_ERROR_GROWTH * len(packed) + SPARE_ERROR_BYTES + ERROR_LINE_BYTES)
+
+
+@pytest.mark.parametrize('data', [b'{}', b'', b' ', b'\xef\xbb\xbf{}', b'{"a":"\\ud800"}', b'{"":1e400}'])
+def test_any_number_of_tiny_records_that_are_not_malformed_is_taken(data: bytes) -> None:
+    assert len(deaggregate(aggregate(*[('k', data)] * 5000)).records) == 5000
+
+
+def deaggregate(data: bytes) -> Deaggregated:
+    return deaggregate_batch(batch_of(data), {'events': 'ios'})
 
 
 def test_a_record_without_a_partition_key_is_read() -> None:

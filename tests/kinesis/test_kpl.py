@@ -10,7 +10,7 @@ from tests.kinesis.aggregates import MAGIC, aggregate, field, number, sealed
 from transforms import MalformedRecord
 
 
-@given(st.lists(st.tuples(st.text(), st.binary(max_size=300)), min_size=1, max_size=20), st.booleans(),
+@given(st.lists(st.tuples(st.text(max_size=256), st.binary(max_size=300)), min_size=1, max_size=20), st.booleans(),
        st.none() | st.integers(0, 2 ** 128 - 1).map(str))
 def test_aggregated_records_are_returned_in_order(
         users: list[tuple[str, bytes]], tag: bool, explicit_hash: str | None) -> None:
@@ -81,3 +81,20 @@ def test_an_aggregate_of_ten_mebibytes_is_taken_apart() -> None:
     users = [('key', bytes(1 << 20))] * 10
 
     assert len(deaggregate_record('outer', aggregate(*users))) == 10
+
+
+@pytest.mark.parametrize('character', ['k', 'é', '😀'])
+def test_a_partition_key_has_at_most_the_256_characters_that_kinesis_takes(character: str) -> None:
+    allowed, longer = character * 256, character * 257
+
+    assert deaggregate_record('outer', aggregate((allowed, b'1'))) == [UserRecord(allowed, b'1')]
+    with pytest.raises(MalformedRecord) as error:
+        deaggregate_record('outer', aggregate(('a', b'1'), (longer, b'2')))
+    assert (error.value.code, error.value.message) == ('invalid-kpl', 'not a KPL aggregate, although its MD5 is right')
+
+
+def test_a_long_partition_key_that_no_record_uses_is_malformed_too() -> None:
+    record = field(3, number(1, 0) + field(3, b'x'))
+
+    with pytest.raises(MalformedRecord):
+        deaggregate_record('outer', sealed(field(1, b'k') + field(1, b'k' * 257) + record))

@@ -160,7 +160,8 @@ def _write(conf: CommitSettings, options: Options, window_ms: int, cut: bool) ->
     rows = [report_row(0, 1, {'app/a': ShardCounts(5, 50, str(number), str(number))}, {'app/a': position(str(number))}),
             placed_row({'records': 5, 'user_records': 5, 'with_documents': 3, 'malformed': 1, 'empty': 1,
                         'documents': 4, 'lines': 3, 'fragments': 1, 'backup': 5 * options.backup,
-                        'error invalid-json': 1, f'error {"too-deep" if named else "key-too-long"}': 1})]
+                        'document_errors': 1, 'error invalid-json': 1,
+                        f'error {"too-deep" if named else "key-too-long"}': 1})]
     for path, count in lines.items():
         count -= cut
         data = f'{options.rules.digest()} {options.flush_ms} {count} {path}'.encode()

@@ -16,7 +16,7 @@ def test_settings_are_what_decides_where_lines_go_and_what_they_hold() -> None:
             'partition_time': 'event', 'platform_field': 'platform', 'time_field': 'event_time',
             'max_event_age_days': 400, 'platforms': (),
             'streams': {'a': {'label': '', 'created_ms': CREATED}, 'b': {'label': 'web', 'created_ms': CREATED}}},
-        'content': {'json_fields': ('event_value',), 'transforms': 2, 'rename': options_of().rules.digest()}}
+        'content': {'json_fields': ('event_value',), 'transforms': 3, 'rename': options_of().rules.digest()}}
 
 
 OTHER_LAYOUT = ('--output_shards', '2', '--flush_interval_s', '60', '--flush_size_mb', '8', '--compression', 'none',

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import json
+import pathlib
 import tracemalloc
 from typing import Any
 
@@ -7,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms import encode_event, parse_event, rename_fields, split_record
 from transforms.flatten import flatten_event
-from transforms.limits import MAX_KEY_BYTES, Limits, decode_deep, is_too_deep
+from transforms.limits import MAX_KEY_BYTES, Limits, decode_deep, is_too_deep, line_budget
 from transforms.records import MalformedRecord
 from transforms.scan import value_at
 
+DATA = pathlib.Path(__file__).parents[1] / 'data'
 PLENTY = 1 << 20
+SMALL = 3277  # bytes of a record whose lines may take 65,540
 
 
 def nested(levels: int, inner: Any = 1) -> dict[str, Any]:
@@ -60,19 +66,47 @@ def test_messages_name_the_limit_and_quote_nothing_from_the_event() -> None:
     assert outcome(nested(65), Limits(0)) == ('too-deep', 'nested deeper than 64 levels')
     assert outcome({'k' * 1025: 1}, Limits(0)) == ('key-too-long', 'a flattened key is longer than 1024 bytes')
     assert outcome(large, Limits(0)) == (
-        'output-too-large', 'the lines of the record pass 16 times its size and 64 KiB')
+        'output-too-large', 'the lines of the record pass 20 times its size, or 16 times and 64 KiB')
 
 
 def test_the_members_of_a_container_are_charged_with_their_prefix() -> None:
     event = {'a': {'b' * 96: dict.fromkeys(map(str, range(1000)))}}  # 1 x ('a_' + 4) + 1,000 x ('a_bbb..._' + 4)
 
-    assert code(event, 2341) == 'output-too-large'  # 103,006 of 16 x 2,341 + 65,536 = 102,992
-    assert code(event, 2342) == 'good'
+    assert code(event, 5150) == 'output-too-large'  # 103,006 of 20 x 5,150 = 103,000
+    assert code(event, 5151) == 'good'
+
+
+def test_small_records_may_grow_twentyfold_and_large_ones_sixteenfold_and_64_kib() -> None:
+    assert [line_budget(size) for size in (0, 1, 2000, 16_384, 16_385, PLENTY)] == [
+        0, 20, 40_000, 327_680, 327_696, 16 * PLENTY + 65_536]
+
+
+def lines_of(data: bytes) -> int:
+    """Return the bytes of the lines of a record, up to the first that is refused."""
+    size, limits = 0, Limits(len(data))
+    try:
+        for document in split_record(data).documents:
+            size += len(encode_event(rename_fields(flatten_event(parse_event(document), limits)))) + 1
+    except MalformedRecord:
+        pass
+    return size
+
+
+def test_no_record_of_the_examples_comes_near_its_allowance() -> None:
+    malformed = [base64.b64decode(json.loads(line)['record_b64']) for line in _rows('malformed.ndjson')]
+    flat = [json.dumps(json.loads(line)['input']).encode() for line in _rows('flat_cases.ndjson')]
+    records = [(DATA / 'seed_before.txt').read_bytes(), *malformed, *flat, *_rows('odd_events.ndjson')]
+
+    assert max(lines_of(data) / line_budget(len(data)) for data in records if data) < 0.5
+
+
+def _rows(name: str) -> list[bytes]:
+    return (DATA / name).read_bytes().splitlines()
 
 
 def test_the_document_that_exceeds_the_output_limit_and_all_after_it_are_refused() -> None:
     large = {'a' * 100: dict.fromkeys(map(str, range(400)))}  # 400 x 105
-    limits = Limits(0)  # 65,536
+    limits = Limits(SMALL)
 
     assert outcome(large, limits) == flatten_event(large)
     assert [code for code, _ in (outcome(large, limits), outcome({}, limits))] == ['output-too-large'] * 2
@@ -80,7 +114,7 @@ def test_the_document_that_exceeds_the_output_limit_and_all_after_it_are_refused
 
 def test_a_document_refused_for_another_reason_does_not_use_up_the_limit() -> None:
     filler = dict.fromkeys(map(str, range(400)))
-    limits = Limits(0)
+    limits = Limits(SMALL)
 
     assert outcome({'a' * 100: filler, 'deep': nested(65)}, limits) == ('too-deep', 'nested deeper than 64 levels')
     assert outcome({'a' * 100: filler, 'k' * 2000: 1}, limits) != outcome({'a' * 100: filler}, limits)

@@ -22,8 +22,9 @@ def record(sequence: int, data: bytes, *documents: dict[str, Any], **fields: Any
     return Record(origin(sequence), data, list(documents), **values)
 
 
-def failure(sequence: int, stage: str, code: str, message: str, fragment: bytes, index: int, offset: int) -> Failure:
-    return Failure(origin(sequence), stage, code, message, fragment, index, offset)
+def failure(sequence: int, stage: str, code: str, message: str, fragment: bytes, index: int, offset: int,
+            documents: int = 1) -> Failure:
+    return Failure(origin(sequence), stage, code, message, fragment, index, offset, documents)
 
 
 def assert_balanced(counts: Counter[str], came_in: int, out: int, malformed: int, **others: int) -> None:
@@ -78,6 +79,21 @@ def test_flatten_events(way: str) -> None:
     ], [failure(1, 'flatten', 'key-too-long', 'a flattened key is longer than 1024 bytes', data[:1031], 0, 0)])
 
     assert_balanced(counts, came_in=3, out=2, malformed=1, collisions=1)
+
+
+def test_what_makes_the_lines_of_a_record_too_large_ends_it_by_one_failure(way: str) -> None:
+    bomb, long = {'k' * 200: [0] * 200}, {'k' * 1025: 1}
+    texts = [b'{"a":1}', b'{"%s":[%s]}' % (b'k' * 200, b','.join([b'0'] * 200)), b'{"%s":1}' % (b'k' * 1025), b'{}']
+    message = 'the lines of the record pass 20 times its size, or 16 times and 64 KiB'
+
+    counts = run_stage(way, FlattenEvents(), [
+        record(1, b' '.join(texts), {'a': 1}, bomb, long, {}), record(2, b''.join(texts[:2]), {'a': 1}, bomb)], [
+        record(1, b' '.join(texts), {'a': 1}, indices=[0], found=4),
+        record(2, b''.join(texts[:2]), {'a': 1}, indices=[0], found=2)], [
+        failure(1, 'flatten', 'output-too-large', f'{message} (3 documents)', b''.join(texts[1:]), 1, 8, documents=3),
+        failure(2, 'flatten', 'output-too-large', message, texts[1], 1, 7)])
+
+    assert_balanced(counts, came_in=6, out=2, malformed=4, collisions=0)
 
 
 def test_rename_fields(way: str) -> None:

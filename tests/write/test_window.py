@@ -14,6 +14,7 @@ from pipeline.write.layout import Layout
 from pipeline.write.window import _WindowBackup, _WindowEvents, _WindowFailures
 from transforms import (
     Failure,
+    MalformedRecord,
     Origin,
     Record,
     encode_event,
@@ -23,10 +24,13 @@ from transforms import (
     split_record,
 )
 from transforms.limits import Limits, line_budget
+from transforms.scan import containers_in
 
 WINDOW = 1_763_893_500_000
 HOUR = 'year=2025/month=11/day=23/hour=10'
 NAME = '20251123T102500Z-p00000-00000-of-00001.json.gz'
+#: The bytes of a record, of which only their number counts here: lines may take twenty times as many.
+DATA = b' ' * 50
 
 
 def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub: int = 0) -> Origin:
@@ -36,7 +40,7 @@ def origin(sequence: int, shard: str = 'shardId-0', window_ms: int = WINDOW, sub
 def record(sequence: int, *platforms: str, **fields: Any) -> Record:
     documents = [{'platform': platform, 'n': index} for index, platform in enumerate(platforms)]
     values: dict[str, Any] = {'found': len(platforms), 'indices': range(len(platforms)), **fields}
-    return Record(origin(sequence), b'', documents, **values)
+    return Record(origin(sequence), DATA, documents, **values)
 
 
 class Bundle:
@@ -93,7 +97,7 @@ def test_records_and_documents_are_counted_by_flush_window(batched: bool) -> Non
     records = [
         record(1, 'ios', 'web'), record(2, broken=True), record(3),
         record(4, 'ios', found=3, indices=[1], broken=True),
-        Record(origin(5, sub=1), b'', [{'event_time': '2025-11-23 00:00:00'}], [0], 1),
+        Record(origin(5, sub=1), DATA, [{'event_time': '2025-11-23 00:00:00'}], [0], 1),
         Record(origin(6, window_ms=WINDOW + 300_000), b'')]
 
     rows = Bundle(_WindowEvents(Layout()), records, batched).rows
@@ -114,11 +118,11 @@ def test_an_aggregate_is_one_record_whether_its_sub_records_are_broken_or_not() 
     (None, (1, 0)), ('', (1, 0)), ('yesterday', (1, 1)), ('1999-01-01 00:00', (1, 1)), ('2025-11-23 00:00', (0, 0))])
 def test_unreadable_times_are_counted_apart_from_absent_ones(
         time: str | None, counts: tuple[int, int]) -> None:
-    rows = Bundle(_WindowEvents(Layout()), [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+    rows = Bundle(_WindowEvents(Layout()), [Record(origin(1), DATA, [{'event_time': time}], [0], 1)]).rows
 
     assert (rows[WINDOW].get('hours_of_arrival', 0), rows[WINDOW].get('unreadable_times', 0)) == counts
     arrival = Bundle(_WindowEvents(Layout(partition_time='arrival')),
-                     [Record(origin(1), b'', [{'event_time': time}], [0], 1)]).rows
+                     [Record(origin(1), DATA, [{'event_time': time}], [0], 1)]).rows
     assert 'hours_of_arrival' not in arrival[WINDOW]
 
 
@@ -126,7 +130,7 @@ def test_events_that_are_too_old_are_counted_apart_and_go_to_the_hour_of_their_a
     times = ['2025-11-13 10:25:01', '2025-11-13 10:25:00', '2024-01-01 00:00', 'yesterday', None]
     events = [{'event_time': time} for time in times]
 
-    bundle = Bundle(_WindowEvents(Layout(max_event_age_days=10)), [Record(origin(1), b'', events, range(5), 5)])
+    bundle = Bundle(_WindowEvents(Layout(max_event_age_days=10)), [Record(origin(1), DATA, events, range(5), 5)])
 
     counts = bundle.rows[WINDOW]
     assert (counts['hours_of_arrival'], counts['old_times'], counts['unreadable_times']) == (4, 2, 1)
@@ -157,7 +161,7 @@ def test_the_bounds_together_bound_the_objects_that_one_record_can_make(bounds: 
 
 
 def test_a_time_that_renaming_dropped_is_absent_if_the_event_has_the_field() -> None:
-    record = Record(origin(1), b'', [{'event_time': None}], [0], 1, dropped=[{'event_time': 'yesterday'}])
+    record = Record(origin(1), DATA, [{'event_time': None}], [0], 1, dropped=[{'event_time': 'yesterday'}])
 
     rows = Bundle(_WindowEvents(Layout()), [record]).rows
 
@@ -177,22 +181,24 @@ def glued(data: bytes) -> Record:
 def test_the_encoded_lines_of_a_record_are_limited(document: bytes) -> None:
     record = glued(b'{"n":1}' + document * 9 + b'{"n":2}')
     budget = 16 * len(record.data) + 65_536
+    ends = [span.end for span in containers_in(record.data)]
 
     bundle = Bundle(_WindowEvents(Layout()), [record])
 
     lines = b''.join(bundle.objects.values())
-    refused = len(bundle.malformed)
+    (failure,) = bundle.malformed
     assert sum(len(encode_event(event)) + 1 for event in record.documents) > budget >= len(lines)
-    assert lines.startswith(b'{"n":1}\n') and lines.count(b'\n') == 11 - refused > 1
-    assert [(item.stage, item.code, item.index) for item in bundle.malformed] == [
-        ('encode', 'output-too-large', index) for index in range(11 - refused, 11)]
-    assert bundle.malformed[-1].fragment == b'{"n":2}' and bundle.malformed[-1].offset == len(record.data) - 7
-    assert (bundle.rows[WINDOW]['documents'], bundle.rows[WINDOW]['lines']) == (11, 11 - refused)
+    assert lines.startswith(b'{"n":1}\n') and lines.count(b'\n') == 11 - failure.documents > 1
+    assert failure[1:3] == ('encode', 'output-too-large')
+    assert failure.message.endswith(f' 16 times and 64 KiB ({failure.documents} documents)')
+    assert (failure.index, failure.offset) == (11 - failure.documents, ends[10 - failure.documents])
+    assert failure.fragment == record.data[failure.offset:]
+    assert (bundle.rows[WINDOW]['documents'], bundle.rows[WINDOW]['lines']) == (11, 11 - failure.documents)
 
 
 @pytest.mark.parametrize(('more', 'lines'), [(0, 2), (1, 1)])
 def test_the_newline_of_each_line_counts_toward_the_limit(more: int, lines: int) -> None:
-    data = b'{}{}'
+    data = b'{}' * 6
     half = line_budget(len(data)) // 2
     events = [{'n': 'x' * (half - len('{"n":""}\n') + more)}] * 2
 
@@ -201,9 +207,25 @@ def test_the_newline_of_each_line_counts_toward_the_limit(more: int, lines: int)
     assert bundle.rows[WINDOW]['lines'] == lines
 
 
+@pytest.mark.parametrize('size', [100, 250, 500, 2000, 20_000])
+def test_no_record_becomes_more_than_twenty_times_its_bytes(size: int) -> None:
+    """Records of one key and many members, as long a key as may pass."""
+    grown = []
+    for long in range(20, min(size, 1000), 20):
+        data = b'{"%s":[%s]}' % (b'k' * long, b','.join([b'0'] * max((size - long) // 2, 1)))
+        try:
+            record = glued(data)
+        except MalformedRecord:
+            break
+        bundle = Bundle(_WindowEvents(Layout()), [record])
+        grown.append(sum(map(len, bundle.objects.values())) / len(data))
+
+    assert 10 < max(grown) <= 20
+
+
 def test_shards_and_windows_do_not_share_a_chunk() -> None:
-    elements = [record(1, 'ios'), Record(origin(1, 'shardId-1'), b'', [{'platform': 'ios', 'n': 9}], [0], 1),
-                Record(origin(2, window_ms=WINDOW + 300_000), b'', [{'platform': 'ios', 'n': 8}], [0], 1)]
+    elements = [record(1, 'ios'), Record(origin(1, 'shardId-1'), DATA, [{'platform': 'ios', 'n': 9}], [0], 1),
+                Record(origin(2, window_ms=WINDOW + 300_000), DATA, [{'platform': 'ios', 'n': 8}], [0], 1)]
 
     bundle = Bundle(_WindowEvents(Layout()), elements)
 
@@ -230,10 +252,12 @@ def test_failures_of_several_stages_come_out_in_stream_order() -> None:
     assert join_chunks([chunk for bundle in apart for chunk in bundle.chunks[path]])[0] == body
 
 
-def test_failures_are_counted_by_error_type() -> None:
-    bundle = Bundle(_WindowFailures(Layout()), [failure(1), failure(2), failure(3, 'invalid-json')])
+def test_failures_are_counted_by_error_type_and_refused_documents_by_their_number() -> None:
+    failures = [failure(1), failure(2)._replace(documents=7), failure(3, 'invalid-json')]
 
-    assert bundle.rows == {WINDOW: {'error too-deep': 2, 'error invalid-json': 1}}
+    bundle = Bundle(_WindowFailures(Layout()), failures)
+
+    assert bundle.rows == {WINDOW: {'error too-deep': 2, 'document_errors': 8, 'error invalid-json': 1}}
     assert set(bundle.chunks) == {f'errors/{code}/{HOUR}/{NAME}' for code in ('too-deep', 'invalid-json')}
 
 
