@@ -9,9 +9,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import FixedWindows
 
 from pipeline.commit.commit_window import Changes, CommitSettings, commit_window, withdraw_window
-from pipeline.commit.fence import leave_cleanup
 from pipeline.commit.ledger import Ledger, add_up, imbalance
-from pipeline.errors import Fenced
 from pipeline.progress import PROGRESS
 from pipeline.stores.retries import count_retries
 from pipeline.windows import iso
@@ -42,11 +40,9 @@ class _Commit(beam.DoFn):  # type: ignore[misc]
                          iso(window_ms), reason, self._again(window_ms))
             withdraw_window(self._conf, window_ms)
             return
-        try:
-            self._warn(window_ms, commit_window(self._conf, window_ms, ledger))
-        except Fenced:
-            leave_cleanup(self._conf.store, window_ms, window_ms + self._conf.flush_ms, self._conf.moved)
-            raise
+        with self._conf.noting_leftovers(window_ms):
+            changes = commit_window(self._conf, window_ms, ledger)
+        self._warn(window_ms, changes)
         PROGRESS.windows += 1
         self._count(ledger)
         _warn_of_many_folders(window_ms, ledger)

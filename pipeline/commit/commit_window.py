@@ -1,14 +1,15 @@
 """Commit a window, or take its commit back: the effects on manifests, objects and resume.json, in a safe order."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from pipeline.commit.fence import check_fence, check_replay_fence
+from pipeline.commit.fence import check_fence, check_replay_fence, leave_cleanup
 from pipeline.commit.ledger import Ledger
 from pipeline.commit.manifests import (
     Manifest,
@@ -66,9 +67,19 @@ class CommitSettings:
         if store.create(path, data):
             return
         while (before := store.get(path)) != data:
-            self.check_fence(read_resume_point(self.store), window_ms)
+            with self.noting_leftovers(window_ms):
+                self.check_fence(read_resume_point(self.store), window_ms)
             if store.swap(path, before, data):
                 return
+
+    @contextlib.contextmanager
+    def noting_leftovers(self, window_ms: int) -> Iterator[None]:
+        """If the block is fenced, note in resume.json that objects of the window and later ones may be left."""
+        try:
+            yield
+        except Fenced:
+            leave_cleanup(self.store, window_ms, window_ms + self.flush_ms, self.moved)
+            raise
 
 
 class Changes(NamedTuple):

@@ -227,6 +227,8 @@ def test_an_object_is_replaced_only_while_no_later_run_has_followed() -> None:
         conf.put_object(EVENTS, b'first', START)
 
     assert store[EVENTS] == b'second'
+    found = read_resume_point(store)
+    assert found and found.cleanup and found.cleanup.start_ms == START  # for the object of android
 
 
 def test_a_resume_that_is_gone_is_warned_of_and_not_made_up(caplog: pytest.LogCaptureFixture) -> None:

