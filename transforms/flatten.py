@@ -52,7 +52,7 @@ def flatten_event(event: Document, limits: Limits | None = None) -> Document:
                     members = iter(value.items()) if type(value) is dict else _numbered(value)
                     if limits:
                         size, width = len(value), len(prefix) if prefix.isascii() else utf8_bytes(prefix)
-                        leaves, left = leaves + size - 1, left - size * (width + MEMBER_BYTES)
+                        leaves, left = leaves + size - 1, left - (size - 1) * (width + MEMBER_BYTES)
                         if left < 0 or width > MAX_KEY_BYTES:
                             raise limits.refusal('key-too-long' if width > MAX_KEY_BYTES else 'output-too-large', event)
                     break

@@ -77,8 +77,9 @@ class Limits:
 
     The estimate keeps a bomb from filling the memory; the encoded lines are checked against `line_budget` again. Output
     outgrows input only by repeating keys. So a nested container is charged when it is entered, before its members are
-    made: for each member the bytes of their common prefix, and MEMBER_BYTES. `left` is what may still be charged, and
-    `collisions` counts the leaves that another leaf of the same name replaced.
+    made: for each member but the first the bytes of their common prefix, and MEMBER_BYTES. The first one takes the
+    place of the container itself, and adds its key only, which the record has. `left` is what may still be charged,
+    and `collisions` counts the leaves that another leaf of the same name replaced.
     """
 
     def __init__(self, record_bytes: int) -> None:

@@ -70,10 +70,20 @@ def test_messages_name_the_limit_and_quote_nothing_from_the_event() -> None:
 
 
 def test_the_members_of_a_container_are_charged_with_their_prefix() -> None:
-    event = {'a': {'b' * 96: dict.fromkeys(map(str, range(1000)))}}  # 1 x ('a_' + 4) + 1,000 x ('a_bbb..._' + 4)
+    event = {'a': {'b' * 96: dict.fromkeys(map(str, range(1001)))}}  # 0 x ('a_' + 4) + 1,000 x ('a_bbb..._' + 4)
 
-    assert code(event, 5150) == 'output-too-large'  # 103,006 of 20 x 5,150 = 103,000
-    assert code(event, 5151) == 'good'
+    assert code(event, 5149) == 'output-too-large'  # 103,000 of 20 x 5,149 = 102,980
+    assert code(event, 5150) == 'good'
+
+
+@pytest.mark.parametrize('data', [
+    b'{"a":' + b'[' * 63 + b'1' + b']' * 63 + b'}', b'{"nested_key":' * 60 + b'1' + b'}' * 60,
+    b'{"a":' * 32 + b'{"b":[1,2],"c":[3]}' + b'}' * 32])
+def test_a_small_document_of_many_levels_is_charged_with_what_it_takes_not_with_each_level(data: bytes) -> None:
+    (document,) = split_record(data).documents
+
+    assert len(encode_event(flatten_event(document))) < 2 * len(data)
+    assert code(document, len(data)) == 'good'
 
 
 def test_small_records_may_grow_twentyfold_and_large_ones_sixteenfold_and_64_kib() -> None:
@@ -146,6 +156,18 @@ def test_leaves_that_another_of_the_same_name_replaces_are_counted() -> None:
         flatten_event(event, limits)
 
     assert limits.collisions == 3
+
+
+NESTED = st.recursive(st.just(1), lambda inner: st.lists(inner, max_size=12) | st.dictionaries(
+    st.text(alphabet='ab', max_size=9), inner, max_size=5), max_leaves=60)
+
+
+@given(st.dictionaries(st.text(alphabet='ab', max_size=9), NESTED, max_size=3))
+def test_the_names_of_a_document_take_no_more_than_it_is_charged_with_and_its_own_bytes(event: dict[str, Any]) -> None:
+    limits = Limits(PLENTY)
+    names = sum(map(len, flatten_event(event, limits)))
+
+    assert names <= line_budget(PLENTY) - limits.left + 2 * len(json.dumps(event, separators=(',', ':')))
 
 
 @given(st.integers(1, 80), st.booleans())
