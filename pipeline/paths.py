@@ -46,7 +46,7 @@ def object_name(window_ms: int, part: int, shard: int, shards: int, compression:
     return f'{window_stamp(window_ms)}-p{part:05d}-{shard:05d}-of-{shards:05d}.{EXTENSIONS[compression]}'
 
 
-@functools.lru_cache(maxsize=65536)
+@functools.lru_cache(maxsize=4096)
 def output_shard(stream: str, shard: str, shards: int) -> int:
     """Return the output shard of a Kinesis shard, from 0 to `shards` - 1: the same on every machine and run."""
     return stable_hash(f'{stream}/{shard}') % shards

@@ -2,49 +2,44 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from transforms.letters import OTHERS, kinds_of, lower
+from transforms.remembered import Remembered
 
 #: The new name of a field whose name has no word in it.
 NAMELESS = 'field'
-_HUMP = re.compile('(?<=[ld])(?=U)|(?<=U)(?=Ul)')
-_JOINTS = re.compile('__+')
+_PLAIN = re.compile('[a-z0-9_]++')
+_CHANGES = re.compile(f'[US{OTHERS}]')
+# A word, by the kinds of its characters. It ends before what is no letter, number or mark, and between the `a` and `B`
+# of `aB` and the `A` and `B` of `ABc`. It never ends before a mark.
+_INSIDE = '(?:[oOimM]|[ldD][mM]*+(?![US])|[US][mM]*+(?![US][mM]*+l))'
+_WORD = re.compile(f'{_INSIDE}*+[USldD][mM]*+|{_INSIDE}++')
 
 
 def snake_case(name: str) -> str:
     """Return the name of a field by the convention: split at white space, punctuation and camelCase.
 
-    Words are made of the letters, marks and numbers of every script. A name that consists of words without capitals
-    and of `_` stays as it is; so does every result. If no word is left, the name is `field`.
+    Words are made of the letters, marks and numbers of every script in Unicode 14. A name that consists of words
+    without capitals and of `_` stays as it is; so does every result. If no word is left, the name is `field`.
 
     >>> [snake_case(name) for name in ('SDKVersion', 'Media Source (pid)', 'a__b', '?')]
     ['sdk_version', 'media_source_pid', 'a__b', 'field']
     """
-    letters = _letters(name)
-    kinds = ''.join(map(_kind, letters))
-    if name and ' ' not in kinds and 'U' not in kinds:
+    if _PLAIN.fullmatch(name):
         return name
-    pieces = [letter if kind not in ' _' else '_' for letter, kind in zip(letters, kinds, strict=True)]
-    for hump in _HUMP.finditer(kinds):
-        pieces[hump.start()] = '_' + pieces[hump.start()]
-    return _JOINTS.sub('_', ''.join(pieces)).strip('_').lower() or NAMELESS
+    # What stands between two `_` is renamed by itself and remembered, because the leaves of an object share the names
+    # of all that is around them.
+    olds = name.split('_')
+    news = list(map(_words.__getitem__, olds))
+    return name if name and news == olds else '_'.join(filter(None, news)) or NAMELESS
 
 
-def _letters(name: str) -> list[str]:
-    """Split a name into letters, each with its combining marks, since a name is never split before a mark."""
-    letters: list[str] = []
-    for char in name:
-        if letters and unicodedata.category(char)[0] == 'M' and _kind(letters[-1]) not in ' _':
-            letters[-1] += char
-        else:
-            letters.append(char)
-    return letters
+def _renamed(old: str) -> str:
+    """Return the new name of what has no `_` in it; it may be empty."""
+    kinds = kinds_of(old)
+    if not _CHANGES.search(kinds):
+        return old
+    return lower('_'.join([old[word.start():word.end()] for word in _WORD.finditer(kinds)]))
 
 
-def _kind(letter: str) -> str:
-    """Return `_`, or one of: ` ` any other separator, `U` a capital, `l` a small letter, `d` a number, `o` no case."""
-    category = unicodedata.category(letter[0])
-    if letter[0] == '_' or category[0] not in 'LMN':
-        return '_' if letter[0] == '_' else ' '
-    if letter[0].lower() != letter[0]:
-        return 'U'
-    return 'l' if category == 'Ll' else 'd' if category[0] == 'N' else 'o'
+_words = Remembered(_renamed)

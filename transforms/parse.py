@@ -12,14 +12,15 @@ import msgspec
 from transforms.batching import Stage, convert, staged
 from transforms.convention import snake_case
 from transforms.decode import REFUSED, LenientDecoder
+from transforms.letters import lower
 from transforms.limits import MAX_KEY_BYTES, MAX_LEVELS, decode_deep, malformed
 from transforms.records import Document, Failure, Record
+from transforms.remembered import Remembered
 from transforms.scan import value_at
-from transforms.shapes import Shapes
 
 #: A top-level field is a member of the top object: level 2.
 _LEVEL = 2
-_NO_LETTERS = re.compile(r'[\W_]+')
+_NO_LETTERS = re.compile('[^a-z0-9]+')
 _CONTAINER = msgspec.json.Decoder(dict[str, Any] | list[Any])
 
 
@@ -43,8 +44,8 @@ class JsonFields:
         return [key for key in self._shapes[tuple(event)] if isinstance(event[key], str) and event[key]]
 
     @functools.cached_property
-    def _shapes(self) -> Shapes[tuple[str, ...]]:
-        return Shapes(self._find)
+    def _shapes(self) -> Remembered[tuple[str, ...], tuple[str, ...]]:
+        return Remembered(self._find)
 
     @functools.cached_property
     def _letters(self) -> frozenset[str]:
@@ -57,7 +58,7 @@ class JsonFields:
 
 
 def _letters(name: str) -> str:
-    return _NO_LETTERS.sub('', name).casefold()
+    return _NO_LETTERS.sub('', lower(name))
 
 
 EVENT_VALUE = JsonFields(('event_value',))

@@ -5,6 +5,8 @@ import datetime
 import functools
 import re
 
+from transforms.letters import lower
+
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 YEAR_2000_MS = 946_684_800_000
@@ -64,7 +66,7 @@ def platform_of(value: object, label: str, known: frozenset[str] = frozenset()) 
 
 @functools.lru_cache(maxsize=4096)
 def _folder(platform: str) -> str:
-    folder = platform.lower()
+    folder = lower(platform)
     return folder if _PLATFORM.fullmatch(folder) else OTHER
 
 

@@ -8,6 +8,7 @@ import apache_beam as beam
 
 from transforms.batching import Stage, staged
 from transforms.encode import encode_value
+from transforms.letters import lower
 from transforms.records import Document, Failure, Record
 from transforms.rules import CONVENTION, Rules
 
@@ -50,10 +51,10 @@ def _rename(event: Document, rules: Rules) -> tuple[Document, int]:
 def _numbered(names: Sequence[str], values: Iterable[Any]) -> Document:
     """Merge equal values of one name, and number the others. Names that differ by case only count as one."""
     renamed: Document = {}
-    taken, numbers, seen = {name.lower() for name in names}, Counter[str](), set()
+    taken, numbers, seen = {*map(lower, names)}, Counter[str](), set()
     used: set[str] = set()
     for name, value in zip(names, values, strict=True):
-        assigned = name.lower()
+        assigned = lower(name)
         known = assigned, encode_value(value)
         if known in seen:
             continue

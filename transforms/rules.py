@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms.convention import snake_case
-from transforms.shapes import Shapes
-
-#: How many names a process remembers for each Rules. Events with made-up keys must not fill the memory.
-MAX_NAMES = 65_536
-_MAX_REMEMBERED = 256
+from transforms.letters import lower
+from transforms.remembered import Remembered
 
 
 class Renaming(NamedTuple):
@@ -43,14 +40,14 @@ class Rules:
         return Rules, (self.mapping, self.convention)
 
     @functools.cached_property
-    def names(self) -> Names:
+    def names(self) -> Remembered[str, str]:
         """Return the new names of fields, found once."""
-        return Names(self)
+        return Remembered(self._new_name)
 
     @functools.cached_property
-    def shapes(self) -> Shapes[Renaming | None]:
+    def shapes(self) -> Remembered[tuple[str, ...], Renaming | None]:
         """Return the renaming of events by their names, found once; None if all names stay."""
-        return Shapes(self._renaming)
+        return Remembered(self._renaming)
 
     @functools.cached_property
     def drops(self) -> frozenset[str]:
@@ -60,13 +57,16 @@ class Rules:
     def _renaming(self, olds: tuple[str, ...]) -> Renaming | None:
         news = tuple(map(self.names.__getitem__, olds))
         # A mapping can make names that differ by case only, which Athena and Spark refuse.
-        different = len({name.lower() for name in news} if self.convention else {*news})
+        different = len({*map(lower, news)} if self.convention and self.mapping else {*news})
         return Renaming(news, len(news) - different) if news != olds or different < len(news) else None
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits that are equal for equal rules, in every process."""
         rules = json.dumps([self.convention, sorted(self.mapping.items())])
         return hashlib.blake2b(rules.encode(), digest_size=16).hexdigest()
+
+    def _new_name(self, old: str) -> str:
+        return self.mapping.get(old) or self.by_convention(old)
 
     def by_convention(self, name: str) -> str:
         """Return the new name of a field that is not in the mapping."""
@@ -80,27 +80,11 @@ def _check(mapping: Mapping[str, str | None]) -> None:
             continue
         if not isinstance(new, str) or not new:
             raise ValueError(f'the new name of {old!r} is neither a text nor null')
-        first, known = olds.setdefault(new.lower(), (old, new))
+        first, known = olds.setdefault(lower(new), (old, new))
         if first != old:
             raise ValueError(f'{first!r} and {old!r} are both renamed to {new!r}' if known == new else
                              f'{first!r} is renamed to {known!r} and {old!r} to {new!r}, which differ by case only: '
                              'query engines take them for one column')
-
-
-class Names(dict[str, str]):
-    """New names by old names, found on first access. It is emptied when it is full."""
-
-    def __init__(self, rules: Rules) -> None:
-        super().__init__()
-        self._rules = rules
-
-    def __missing__(self, old: str) -> str:
-        new = self._rules.mapping.get(old) or self._rules.by_convention(old)
-        if len(old) <= _MAX_REMEMBERED:
-            if len(self) >= MAX_NAMES:
-                self.clear()
-            self[old] = new
-        return new
 
 
 CONVENTION = Rules()

@@ -36,17 +36,6 @@ def test_the_digest_tells_rules_apart_in_any_process() -> None:
     assert other.stdout.decode().strip() == rules[0].digest()
 
 
-def test_remembered_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('transforms.rules.MAX_NAMES', 10)
-    rules = Rules()
-
-    for index in range(95):
-        assert rename_fields({f'A{index}': 1, 'B' * 300: 2}, rules) == {f'a{index}': 1, 'b' * 300: 2}
-        assert len(rules.names) <= 10
-    assert list(rules.names) == [f'A{index}' for index in range(90, 95)]
-
-
-
 @pytest.mark.parametrize(('mapping', 'message'), [
     ({'old': 'new', 'x': 'y', 'other old': 'new'}, "'old' and 'other old' are both renamed to 'new'"),
     ({'old': 'UserId', 'x': 'userid'}, "'old' is renamed to 'UserId' and 'x' to 'userid', which differ by case only: "
