@@ -102,7 +102,8 @@ def convert(record: Record, function: Callable[[Document], Document], stage: str
             if error.code == 'output-too-large':
                 refused.update(dict.fromkeys(record.indices[position:], error))
                 break
-            refused[record.indices[position]] = error
+            # Its traceback would keep all that was made of the document so far, of each refused document.
+            refused[record.indices[position]] = error.with_traceback(None)
     if not refused:
         return with_documents(record, documents, record.indices), ()
     kept = [index for index in record.indices if index not in refused]

@@ -5,8 +5,10 @@ range of a double. Producers send both, and `JSON.parse` reads both. Here they a
 """
 from __future__ import annotations
 
+import functools
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +21,12 @@ T = TypeVar('T')
 
 #: What the decoders raise: msgspec's own errors are ValueErrors, and so is that for bytes that are not UTF-8.
 REFUSED = (ValueError, RecursionError)
+#: The most digits of an integer: a longer one is no valid JSON here. It is the parser's own limit.
+MAX_DIGITS = 4300
+# Python's limit is the same, unless the environment lowers it (PYTHONINTMAXSTRDIGITS): which documents are valid must
+# not depend on that.
+if 0 < sys.get_int_max_str_digits() < MAX_DIGITS:
+    sys.set_int_max_str_digits(MAX_DIGITS)
 _LONE, _HUGE = 'lone_surrogates', 'huge_numbers'
 # A pair, half of a pair, or any other escape. An escaped backslash is one too, so `\\ud800` stays as it is.
 _ESCAPE = re.compile(rb'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}'
@@ -38,8 +46,15 @@ class LenientDecoder:
     def __init__(self) -> None:
         self.mended = Counter[str]()
         self._huge = 0
-        self._objects = msgspec.json.Decoder(dict[str, Any], float_hook=self._float)
-        self._container = msgspec.json.Decoder(dict[str, Any] | list[Any], float_hook=self._float)
+
+    # Making a decoder takes longer than decoding a small document, and few records need both.
+    @functools.cached_property
+    def _objects(self) -> msgspec.json.Decoder[Document]:
+        return msgspec.json.Decoder(dict[str, Any], float_hook=self._float)
+
+    @functools.cached_property
+    def _container(self) -> msgspec.json.Decoder[Document | list[Any]]:
+        return msgspec.json.Decoder(dict[str, Any] | list[Any], float_hook=self._float)
 
     def decode_lines(self, data: bytes) -> list[Document]:
         """Decode concatenated objects. Raise one of REFUSED if any part is malformed."""

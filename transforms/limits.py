@@ -101,7 +101,7 @@ class Limits:
         """Return the exception for an event that exceeds a limit. Output that is too large ends the record."""
         if code == 'output-too-large':
             self.left = -1
-        return malformed('too-deep' if is_too_deep(event) else code)
+        return malformed('too-deep' if code == 'too-deep' or is_too_deep(event) else code)
 
 
 def _longest(names: Document) -> int:

@@ -14,7 +14,7 @@ from transforms.records import Document, Failure, Record
 from transforms.scan import BOM, Span, is_container, shallow_run, skip_between, skip_white, value_at
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-#: A larger record, if a quarter of its bytes are closing braces, may hold half a million documents.
+#: A larger record, if a quarter of its bytes are closing brackets, may hold half a million documents or containers.
 _DENSE_BYTES = 64 << 10
 _BRACE = ord('{')
 
@@ -87,7 +87,7 @@ def _ends_in_object(data: bytes) -> bool:
 
 
 def _is_dense(data: bytes) -> bool:
-    return len(data) > _DENSE_BYTES and data.count(b'}') * 4 > len(data)
+    return len(data) > _DENSE_BYTES and (data.count(b'}') + data.count(b']')) * 4 > len(data)
 
 
 def _split_exactly(data: bytes, mended: Counter[str]) -> Split:

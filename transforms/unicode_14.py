@@ -1,4 +1,4 @@
-"""Unicode 14, packed: what letters.py knows of characters. tests/transforms/unicode_table.py makes it."""
+"""Unicode 14, packed: what letters.py knows. tests/transforms/unicode_table.py makes it."""
 PACKED = (
     'c-rk7Nv>NtZr`Wy1#F0#<!$%Y_>0CrL3v}~8@~Up#Zi3E{*_dKRHc(_EIo}BNpX}<=QIw-GaOFmDkU7QX9(8#evWlklJ#Qw!Hv0C>l>AEGYY@2'
     '()MBP*rwxguSDhCMk@`M&-C$e?z4es|D0v~hv)y3Wqi?|UbO3XlJn*l?S5YTiv8jz>+i?M!^6S$n0r6(6Mq0c@ayd1Nk8%Z*_Ulc7mwHc74z#L'

@@ -15,6 +15,10 @@ MAGIC = b'\xf3\x89\x9a\xc2'
 DIGEST_BYTES = 16
 #: Kinesis takes no longer partition key, in characters. Each error line of a user record repeats its key.
 MAX_KEY_CHARACTERS = 256
+#: User records of an aggregate take at least so many bytes each, with the six or more that their fields take, but for a
+#: few. A JSON event takes hundreds. A hundred thousand empty ones would cost seconds.
+MIN_USER_RECORD_BYTES = 24
+FREE_USER_RECORDS = 32
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -30,7 +34,7 @@ def deaggregate_record(partition_key: str | None, data: bytes) -> list[UserRecor
 
     User records are returned whatever their hash key is. If the MD5 is wrong, the record is not an aggregate. Raise
     MalformedRecord (invalid-kpl) if the MD5 is right but the message does not have the format, or has a partition key
-    that Kinesis would refuse.
+    that Kinesis would refuse, or more user records than events fit in.
     """
     body = data[len(MAGIC):-DIGEST_BYTES]
     if data[:4] != MAGIC or not body or hashlib.md5(body, usedforsecurity=False).digest() != data[-DIGEST_BYTES:]:
@@ -43,11 +47,15 @@ def deaggregate_record(partition_key: str | None, data: bytes) -> list[UserRecor
 
 def _user_records(message: bytes) -> list[UserRecord]:
     keys, records = [], []
+    most = FREE_USER_RECORDS + len(message) // MIN_USER_RECORD_BYTES
     for field, value in _fields(message):
         if field == 1 and isinstance(value, bytes):
             keys.append(_key(value))
         elif field == 3 and isinstance(value, bytes):
             records.append(dict(_fields(value)))
+            if len(records) > most:
+                raise MalformedRecord('invalid-kpl',
+                                      f'its user records take less than {MIN_USER_RECORD_BYTES} bytes each')
     return [_user_record(record, keys) for record in records] or [UserRecord(None, b'')]
 
 

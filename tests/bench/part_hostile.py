@@ -52,10 +52,16 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     'ever new keys': lambda size: json.dumps({f'Key {index}': 1 for index in range(size // 15)}).encode(),
     'a bomb, then tiny documents': lambda size: b'{"%s":[%s]}' % (
         b'k' * 1000, b','.join([b'0'] * (size // 50))) + b'{}' * (size // 2 - size // 50 - 1000),
+    'an output bomb': lambda size: b'{"%s":[%s]}' % (b'k' * 1000, b','.join([b'0'] * 300)) * (size // 1607),
+    'a key of 1,000 bytes over 16,500 members': lambda size: json.dumps(
+        {'K' * 1000: {f'k{index}': 0 for index in range(16_500 * size // MIB)}}).encode().ljust(size),
+    'documents of 64 levels': lambda size: (b'{"":' + b'[' * 63 + b'0' + b']' * 63 + b'}') * (size // 132),
     'documents of 65 levels': lambda size: (b'{"":' + b'[' * 64 + b']' * 64 + b'}') * (size // 133),
     'keys of 1,025 bytes': lambda size: b'{"%s":0}' % (b'k' * 1025) * (size // 1031),
     'KPL records of 7 bytes, broken': lambda size: _aggregate(b'k' * 256, b'{', size // 7),
     'KPL records of 8 bytes': lambda size: _aggregate(b'k', b'{}', size // 8),
+    'KPL records of 24 bytes': lambda size: _aggregate(b'k', b'{}'.ljust(18), size // 24),
+    'KPL records without data': lambda size: _aggregate(b'k', b'', size // 6),
     'KPL with a long key': lambda size: _aggregate(b'k' * (size // 2), b'{', size // 14),
 }
 STAGES = (_SplitRecords('split'), _ParseEvents('parse', EVENT_VALUE), _FlattenEvents('flatten'),

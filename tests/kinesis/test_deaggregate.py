@@ -54,14 +54,14 @@ def test_a_broken_aggregate_is_one_failure_of_the_whole_record() -> None:
 
 def broken_among(good: int, broken: int, key: str = 'k') -> bytes:
     """Return an aggregate of so many tiny records, good and then broken ones."""
-    return aggregate(*[(key, b'{}')] * good, *[(key, b'{')] * broken)
+    return aggregate(*[(key, b'{}'.ljust(18))] * good, *[(key, b'{'.ljust(18))] * broken)
 
 
 @pytest.mark.parametrize('key', ['k' * 16, '\x01' * 256])
-@pytest.mark.parametrize('good', [0, 100])
+@pytest.mark.parametrize('good', [0, 20])
 def test_tiny_broken_records_are_error_lines_of_their_own_up_to_a_multiple_of_their_aggregate(
         key: str, good: int) -> None:
-    allowed = max(number for number in range(1, 100) if deaggregate(broken_among(good, number, key)).records)
+    allowed = max(number for number in range(1, 150) if deaggregate(broken_among(good, number, key)).records)
 
     assert len(deaggregate(broken_among(good, allowed, key)).records) == good + allowed
     refused = deaggregate(broken_among(good, allowed + 1, key))
@@ -85,9 +85,9 @@ def test_the_error_lines_of_an_aggregate_take_at_most_a_multiple_of_its_bytes(ke
             MAX_ERROR_GROWTH * len(packed) + SPARE_ERROR_BYTES + ERROR_LINE_BYTES)
 
 
-@pytest.mark.parametrize('data', [b'{}', b'', b' ', b'\xef\xbb\xbf{}', b'{"a":"\\ud800"}', b'{"":1e400}'])
-def test_any_number_of_tiny_records_that_are_not_malformed_is_taken(data: bytes) -> None:
-    assert len(deaggregate(aggregate(*[('k', data)] * 5000)).records) == 5000
+@pytest.mark.parametrize('data', [b'{}', b'', b'\xef\xbb\xbf{}', b'{"a":"\\ud800"}', b'{"":1e400}'])
+def test_any_number_of_small_records_that_are_not_malformed_is_taken(data: bytes) -> None:
+    assert len(deaggregate(aggregate(*[('k', data.ljust(18))] * 5000)).records) == 5000
 
 
 def deaggregate(data: bytes) -> Deaggregated:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kinesis.kpl import UserRecord, deaggregate_record
+from pipeline.kinesis.kpl import FREE_USER_RECORDS, UserRecord, deaggregate_record
 from tests.kinesis.aggregates import MAGIC, aggregate, field, number, sealed
 from transforms import MalformedRecord
 
@@ -98,3 +98,13 @@ def test_a_long_partition_key_that_no_record_uses_is_malformed_too() -> None:
 
     with pytest.raises(MalformedRecord):
         deaggregate_record('outer', sealed(field(1, b'k') + field(1, b'k' * 257) + record))
+
+
+@pytest.mark.parametrize('data', [b'', b'{}', b'{"a":1}', b'{"a":123456789}  '])
+def test_an_aggregate_of_more_records_than_events_fit_in_is_malformed_beyond_a_few(data: bytes) -> None:
+    users = [('k', data)] * FREE_USER_RECORDS
+
+    assert len(deaggregate_record('outer', aggregate(*users))) == FREE_USER_RECORDS
+    assert len(deaggregate_record('outer', aggregate(*[('k', data.ljust(18))] * 9999))) == 9999
+    with pytest.raises(MalformedRecord, match='its user records take less than 24 bytes each'):
+        deaggregate_record('outer', aggregate(*users * 100))

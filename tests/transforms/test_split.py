@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -252,3 +255,16 @@ def test_a_hostile_mebibyte_is_split_in_linear_time(data: bytes) -> None:
     split_record(data)
 
     assert time.process_time() - start < 2  # about 0.5 s at most; a quadratic loop takes minutes
+
+
+@pytest.mark.parametrize('digits', ['0', '640', '4300', '9999'])
+def test_the_longest_integer_is_the_same_whatever_the_environment_says(digits: str) -> None:
+    script = ('from transforms import encode_event, split_record\n'
+              'for length in (4300, 4301):\n'
+              '    split = split_record(b\'{"a":%s}\' % (b"9" * length))\n'
+              '    print([len(encode_event(event)) for event in split.documents])\n')
+
+    job = subprocess.run([sys.executable, '-c', script], text=True, capture_output=True, check=True,
+                         env={**os.environ, 'PYTHONINTMAXSTRDIGITS': digits})
+
+    assert job.stdout == '[4306]\n[]\n'

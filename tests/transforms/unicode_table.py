@@ -47,7 +47,7 @@ def source() -> str:
     """Return the text of transforms/unicode_14.py."""
     packed = base64.b85encode(zlib.compress(table().encode(), 9)).decode()
     lines = '\n'.join(f"    '{packed[at:at + 110]}'" for at in range(0, len(packed), 110))
-    return f'''"""Unicode 14, packed: what letters.py knows of characters. tests/transforms/unicode_table.py makes it."""
+    return f'''"""Unicode 14, packed: what letters.py knows. tests/transforms/unicode_table.py makes it."""
 PACKED = (
 {lines})
 '''
