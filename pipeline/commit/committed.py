@@ -66,5 +66,5 @@ class CommittedWindows:
         manifest = read_strictly(self._store, path, Manifest)
         if manifest is None:
             return None
-        created_ms = {name: stream.created_ms for name, stream in manifest.settings.placement.streams.items()}
-        return CommittedWindow(manifest.window_ms, manifest.end_ms, created_ms, manifest.accounts, manifest.positions)
+        return CommittedWindow(manifest.window_ms, manifest.end_ms, manifest.settings.placement.created_ms,
+                               manifest.accounts, manifest.positions)

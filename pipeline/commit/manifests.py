@@ -48,6 +48,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[str, ...] = ()
     streams: dict[str, StreamSettings]
 
+    @property
+    def created_ms(self) -> dict[str, int]:
+        """Return when each stream was created, in epoch ms, by its name."""
+        return {name: stream.created_ms for name, stream in self.streams.items()}
+
 
 class Content(msgspec.Struct, frozen=True):
     """The settings that decide what a line holds: version of the transforms, digest of the renaming, JSON fields."""

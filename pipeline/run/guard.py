@@ -80,11 +80,10 @@ def check_lost(last: Manifest | None, settings: Settings, start: str | int | Non
     if last is None:
         return
     end, gone = iso(last.end_ms), f'there is no resume.json at --output, but windows up to {iso(last.end_ms)} are'
-    before, now = last.settings.placement.streams, settings.placement.streams
-    if {name: stream.created_ms for name, stream in before.items()} != {
-            name: stream.created_ms for name, stream in now.items()}:
-        raise RunRefused(f'{stream_difference(before, now)}: {gone} committed from the former; put it back, write to '
-                         f'another --output, or begin after them with --start={end} --start_over')
+    before, now = last.settings.placement, settings.placement
+    if before.created_ms != now.created_ms:
+        raise RunRefused(f'{stream_difference(before.streams, now.streams)}: {gone} committed from the former; '
+                         f'put it back, write to another --output, or begin after them with --start={end} --start_over')
     if start == 'latest':
         raise RunRefused(f'--start=latest: {gone} committed; put it back, or go on after the last window before which '
                          f'none is missing: --start={end}, if none is')

@@ -142,7 +142,7 @@ def from_committed(start: Start, store: Store, streams: Sequence[StreamInfo]) ->
     before = manifest_before(store, start.ms)
     if before is None:
         return start
-    created_ms = {name: stream.created_ms for name, stream in before.settings.placement.streams.items()}
+    created_ms = before.settings.placement.created_ms
     if any(created_ms.get(stream.name) != stream.created_ms for stream in streams):
         return start
     return start._replace(since_ms=0, cursors=_cursors_of(before, streams))  # shards it does not know are younger
