@@ -1,6 +1,7 @@
 """Kill processes on every runner while the stream is written, split and merged: the objects stay the same.
 
-All runners read one live stream, each into its own prefix. The stream is written until the last kill is over.
+All runners read one live stream, each into its own prefix, and every second local job has another one beside it that
+writes the same. The stream is written until the last kill is over.
 36 kills; set MMP_KILLS=200 for more, MMP_SEED for others.
 """
 from __future__ import annotations
@@ -34,6 +35,8 @@ DOCUMENTS, LIVE_S, TIMEOUT_S = 100_000, 240 * SCALE, 600
 PAUSE_S, FLINK_PAUSE_S = 40.0, 3.0
 #: Some processes die before they have written anything.
 EARLY, EARLY_S = 0.25, 8.0
+#: How often a second job of the same command line writes beside the first one, until that is killed.
+TWICE = 0.5
 #: A cancelled job of Flink deletes its checkpoints; those of a killed JobManager stay.
 CHECKPOINTS = ('--checkpointing_interval', '3000')
 
@@ -62,6 +65,12 @@ class Killer:
     def jobs(self, *options: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         """Run a job in its own session until the block ends."""
         return server(self.history.command(self.prefix, *options), self.log, {})
+
+    def second_job(self, *options: str) -> contextlib.AbstractContextManager[object]:
+        """Sometimes run a second job on the same output until the block ends, by SIGKILL."""
+        if self._rng.random() >= TWICE:
+            return contextlib.nullcontext()
+        return server(self.history.command(self.prefix, *options), self.folder / 'second.log', {})
 
     def wait_for_moment(self, alive: Callable[[], bool]) -> None:
         """Wait until there was progress, or sometimes only for some seconds."""
@@ -94,7 +103,7 @@ class Killer:
 def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> list[Kill]:
     """Kill the process of a continuous run, or its Prism, then run the same command line again."""
     for victim in victims:
-        with killer.jobs(*options) as job:
+        with killer.jobs(*options) as job, killer.second_job(*options):
             wait = killer.wait_for_progress if victim == 'prism' else killer.wait_for_moment
             wait(lambda job=job: job.poll() is None)  # type: ignore[misc]
             assert job.poll() is None, killer.log.read_text(errors='replace')[-3000:]
@@ -114,10 +123,14 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
 
 
 def kill_bounded(killer: Killer, count: int) -> list[Kill]:
-    """Kill a bounded run of the whole history `count` times, then let it end; one that ends before starts again."""
+    """Kill a bounded run of the whole history `count` times, then let it end; one that ends before starts again.
+
+    A run that is not killed at all is alone on its output.
+    """
     start: tuple[str, ...] = ()
     while True:
-        with killer.jobs('--stop', killer.history.end, *start) as job:
+        command = '--stop', killer.history.end, *start
+        with killer.jobs(*command) as job, killer.second_job(*command) if count else contextlib.nullcontext():
             killer.wait_for_moment(lambda job=job: job.poll() is None)  # type: ignore[misc]
             if len(killer.kills) == count:
                 assert job.wait(TIMEOUT_S) == 0
