@@ -27,19 +27,34 @@ def snake_case(name: str) -> str:
     """
     if _PLAIN.fullmatch(name):
         return name
-    # What stands between two `_` is renamed by itself and remembered, because the leaves of an object share the names
-    # of all that is around them.
+    head, _, last = name.rpartition('_')
+    if not _PLAIN.fullmatch(last):
+        return _by_pieces(name) or NAMELESS
+    # Members of an array differ in nothing but their index. A record of 1 MiB has half a million of them.
+    new = _heads[head]
+    return name if new == head else f'{new}_{last}' if new else last
+
+
+def _by_pieces(name: str) -> str:
+    """Return the new name of a field, or an empty text if there is no word in it.
+
+    What stands between two `_` is renamed by itself and remembered, because the leaves of an object share the names of
+    all that is around them.
+    """
     olds = name.split('_')
-    news = list(map(_words.__getitem__, olds))
-    return name if name and news == olds else '_'.join(filter(None, news)) or NAMELESS
+    news = list(map(_pieces.__getitem__, olds))
+    return name if news == olds else '_'.join(filter(None, news))
 
 
 def _renamed(old: str) -> str:
     """Return the new name of what has no `_` in it; it may be empty."""
+    if _PLAIN.fullmatch(old):
+        return old
     kinds = kinds_of(old)
     if not _CHANGES.search(kinds):
         return old
     return lower('_'.join([old[word.start():word.end()] for word in _WORD.finditer(kinds)]))
 
 
-_words = Remembered(_renamed)
+_heads = Remembered(_by_pieces)
+_pieces = Remembered(_renamed)

@@ -1,25 +1,23 @@
 """A memory of what follows from names, bounded by bytes: made-up names must not fill the memory of a process."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-K = TypeVar('K')
+K = TypeVar('K', bound='str | tuple[str, ...]')
 V = TypeVar('V')
 
 #: How many bytes one memory may hold.
 MAX_BYTES = 2 << 20
-#: A longer text, or a longer row of names, is not worth remembering.
-MAX_LENGTH = 1024
-#: What a place in a dict takes while it grows.
-_ENTRY_BYTES = 150
+#: At most so much of it for one argument. What is longer is not worth remembering.
+MAX_ENTRY = MAX_BYTES // 8
 
 
 class Remembered(dict[K, V]):
     """The result of `find` by its argument, a text or a tuple of names, found on first access.
 
-    It is emptied when it is full: it then costs no more than finding everything anew, and ordinary names come back.
+    A result is a text or names about as long as the argument. The memory is emptied when it is full: it then costs no
+    more than finding everything anew, and ordinary names come back.
     """
 
     def __init__(self, find: Callable[[K], V]) -> None:
@@ -29,21 +27,21 @@ class Remembered(dict[K, V]):
 
     def __missing__(self, key: K) -> V:
         found = self._find(key)
-        if len(key) <= MAX_LENGTH:  # type: ignore[arg-type]
-            self._remember(key, found)
+        size = bytes_of(key)
+        if size <= MAX_ENTRY:
+            self._bytes += size
+            if self._bytes > MAX_BYTES:
+                self.clear()
+                self._bytes = size
+            self[key] = found
         return found
 
-    def _remember(self, key: K, found: V) -> None:
-        size = _bytes_of(key) + _bytes_of(found) + _ENTRY_BYTES
-        if size > MAX_BYTES // 8:
-            return
-        if self._bytes + size > MAX_BYTES:
-            self.clear()
-            self._bytes = 0
-        self._bytes += size
-        self[key] = found
 
+def bytes_of(key: str | tuple[str, ...]) -> int:
+    """Return how many bytes an argument and its result take at most: objects, four a character, and a place in a dict.
 
-def _bytes_of(value: Any) -> int:
-    """Return the bytes of a value and of what it holds. What two values share counts twice."""
-    return sys.getsizeof(value) + (sum(map(_bytes_of, value)) if isinstance(value, tuple) else 0)
+    Asking Python for the size of each object would take longer than finding most results.
+    """
+    if isinstance(key, str):
+        return 350 + 8 * len(key)
+    return 350 + 200 * len(key) + 8 * sum(map(len, key))

@@ -42,7 +42,7 @@ class Rules:
     @functools.cached_property
     def names(self) -> Remembered[str, str]:
         """Return the new names of fields, found once."""
-        return Remembered(self._new_name)
+        return Remembered(self._new_name if self.mapping or not self.convention else snake_case)
 
     @functools.cached_property
     def shapes(self) -> Remembered[tuple[str, ...], Renaming | None]:

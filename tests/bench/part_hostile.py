@@ -55,6 +55,7 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     'an output bomb': lambda size: b'{"%s":[%s]}' % (b'k' * 1000, b','.join([b'0'] * 300)) * (size // 1607),
     'a key of 1,000 bytes over 16,500 members': lambda size: json.dumps(
         {'K' * 1000: {f'k{index}': 0 for index in range(16_500 * size // MIB)}}).encode().ljust(size),
+    'a short key over half a million members': lambda size: b'{"K":[%s]}' % b','.join([b'0'] * (size // 2 - 8)),
     'documents of 64 levels': lambda size: (b'{"":' + b'[' * 63 + b'0' + b']' * 63 + b'}') * (size // 132),
     'documents of 65 levels': lambda size: (b'{"":' + b'[' * 64 + b']' * 64 + b'}') * (size // 133),
     'keys of 1,025 bytes': lambda size: b'{"%s":0}' % (b'k' * 1025) * (size // 1031),

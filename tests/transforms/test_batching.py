@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import apache_beam as beam
 import orjson
 import pytest
 
-from transforms import Failure, Origin, Record, encode_failure
-from transforms.batching import RecordCoder, Stage
+from transforms import Document, Failure, MalformedRecord, Origin, Record, encode_failure
+from transforms.batching import RecordCoder, Stage, convert
 from transforms.flatten import _FlattenEvents
 from transforms.limits import MAX_ERROR_LINES
 from transforms.split import _SplitRecords
@@ -75,3 +76,21 @@ def test_the_error_lines_of_a_large_record_take_less_than_twice_its_size(texts: 
 
     assert sum(len(encode_failure(item)) for item in failures) < 2 * len(done.data) < 2 << 19
     assert sum(item.documents for item in failures) == len(texts) - len(done.documents) >= len(texts) - 6
+
+
+def test_what_was_made_of_a_refused_document_is_freed_before_the_next_one() -> None:
+    made: list[weakref.ref[object]] = []
+
+    def refuse(document: Document) -> Document:
+        assert [kept for kept in made if kept() is not None] == []
+        half_done = Layer()
+        made.append(weakref.ref(half_done))
+        raise MalformedRecord('too-deep', 'nested deeper than 64 levels')
+
+    class Layer:
+        pass
+
+    record = Record(ORIGIN, b'{}' * 3, [{}, {}, {}], range(3), 3)
+    done, failures = convert(record, refuse, 'flatten')
+
+    assert (done.documents, len(failures), len(made)) == ([], 3, 3)

@@ -56,6 +56,13 @@ from transforms.rename import rename_fields
     ('\u200b', 'field'),
     ('-_-', 'field'),
     ('__proto__', '__proto__'),
+    ('A_1', 'a_1'),
+    ('A__12', 'a_12'),
+    ('?_12', '12'),
+    ('é__1', 'é__1'),
+    ('é_', 'é_'),
+    ('É_', 'é'),
+    ('_É_1', 'é_1'),
     ("O'Neill", 'o_neill')])
 def test_names_by_the_convention(name: str, expected: str) -> None:
     assert unicodedata.normalize('NFD', snake_case(name)) == unicodedata.normalize('NFD', expected)

@@ -60,6 +60,12 @@ def test_a_flattened_key_has_at_most_1024_bytes(event: dict[str, Any], expected:
     assert code(event) == expected
 
 
+def test_a_document_that_was_found_too_deep_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('transforms.limits.is_too_deep', None)
+
+    assert code(nested(65)) == 'too-deep'
+
+
 def test_messages_name_the_limit_and_quote_nothing_from_the_event() -> None:
     large = {'a': {'b' * 900: dict.fromkeys(map(str, range(200)))}}
 

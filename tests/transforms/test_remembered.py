@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import paths
 from transforms import JsonFields, Rules, parse_event, rename_fields
-from transforms.remembered import MAX_BYTES, MAX_LENGTH, Remembered
+from transforms.letters import kinds_of
+from transforms.remembered import MAX_BYTES, MAX_ENTRY, Remembered, bytes_of
 
 #: Made-up names of several kinds: short, long, of four bytes a character, and many in one event.
 EVENTS: dict[str, Callable[[int], dict[str, int]]] = {
@@ -38,7 +39,7 @@ def test_a_full_memory_is_emptied_and_remembers_again(monkeypatch: pytest.Monkey
 
     for number in range(100, 200):
         assert memory[f'a{number}'] == f'A{number}'
-        assert len(memory) <= 4000 // 150
+        assert 1 <= len(memory) <= 4000 // bytes_of('a100')
     assert 'a199' in memory
 
 
@@ -46,11 +47,42 @@ def test_what_is_too_long_is_not_remembered_and_empties_nothing() -> None:
     memory = Remembered(str.upper)
 
     assert memory['a'] == 'A'
-    assert memory['b' * (MAX_LENGTH + 1)] == 'B' * (MAX_LENGTH + 1)
+    assert memory['b' * MAX_ENTRY] == 'B' * MAX_ENTRY
     assert list(memory) == ['a']
     wide = Remembered(len)
-    wide[tuple(f'{number}' * 100 for number in range(MAX_LENGTH))]
+    assert wide[('',) * MAX_ENTRY] == MAX_ENTRY
     assert list(wide) == []
+
+
+@pytest.mark.parametrize('key', ['', 'a' * 1000, '𐐀' * 1000, ('',), ('a',) * 10, ('𐐀' * 500, 'b')])
+def test_the_bytes_of_an_entry_are_not_underestimated(key: str | tuple[str, ...]) -> None:
+    def fresh(number: int) -> str | tuple[str, ...]:
+        return f'{key}{number}' if isinstance(key, str) else tuple(f'{name}{number}' for name in key)
+
+    memory = Remembered(lambda key: key + 'x' if isinstance(key, str) else tuple(name + 'x' for name in key))
+    tracemalloc.start()
+    for number in range(200):
+        memory[fresh(number)]
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert held <= sum(map(bytes_of, memory))
+
+
+@pytest.mark.parametrize('name', ['K' * 1000 + '_{}', 'A_' * 500 + '{}', 'k' * 1000 + '_{}_Name', 'É' * 500 + '_{}x_y'])
+def test_a_long_key_is_looked_at_once_for_all_members_of_its_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
+
+    def counted(text: str) -> str:
+        nonlocal looked_at
+        looked_at += len(text)
+        return kinds_of(text)
+
+    monkeypatch.setattr('transforms.convention.kinds_of', counted)
+    renamed = rename_fields({name.format(number): number for number in range(1000)}, Rules())
+
+    assert len(renamed) == 1000
+    assert looked_at < 10_000  # once all keys have a million characters
 
 
 @pytest.mark.parametrize('kind', EVENTS)
@@ -72,8 +104,8 @@ def test_made_up_names_take_no_more_memory_than_the_bound(kind: str) -> None:
         highest = max(highest, tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
 
-    # Four memories: of words, of names, and of the names of events before and after they are flattened.
-    assert highest <= 4 * MAX_BYTES
+    # Five memories: of pieces and heads of names, of names, and of those of events before and after flattening.
+    assert highest <= 5 * MAX_BYTES
 
 
 def test_the_memories_of_paths_stay_within_a_few_mebibytes() -> None:
