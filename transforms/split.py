@@ -73,13 +73,35 @@ def split_record(data: bytes, mended: Counter[str] | None = None) -> Split:
     >>> split_record(b'{"a":1}x{"b":2}').rest[2:]
     (b'x{"b":2}', 1, 7)
     """
-    # The fast way, for nearly all records. It would be wasted on a record that was cut off, and slow on a dense one.
+    documents = _decode_at_once(data)
+    if documents is not None:
+        return Split(documents, None)
+    return _split_exactly(data, Counter() if mended is None else mended)
+
+
+def is_malformed(data: bytes) -> bool:
+    """Return whether anything in a record is malformed, without looking for the reason.
+
+    >>> is_malformed(b'{"a":1} {}'), is_malformed(b'{"a":1}{')
+    (False, True)
+    """
+    if _decode_at_once(data) is not None:
+        return False
+    run = _read_documents(data)
+    return run.end < len(data) or bool(run.skipped)
+
+
+def _decode_at_once(data: bytes) -> list[Document] | None:
+    """Decode all documents of a record by one call: the fast way, for nearly all records. Return None if it fails.
+
+    It would be wasted on a record that was cut off, and slow on a dense one.
+    """
     if not _is_dense(data) and _ends_in_object(data):
         try:
-            return Split(_OBJECT.decode_lines(data), None)
+            return _OBJECT.decode_lines(data)
         except REFUSED:
             pass
-    return _split_exactly(data, Counter() if mended is None else mended)
+    return None
 
 
 def _ends_in_object(data: bytes) -> bool:
@@ -164,6 +186,9 @@ class _SplitRecords(Stage):
 
     def work(self, record: Record, tally: Counter[str]) -> tuple[Record, Sequence[Failure]]:
         split = split_record(record.data, tally)
+        if not (split.rest or split.skipped):
+            found = len(split.documents)
+            return Record(record.origin, record.data, split.documents, range(found), found), ()
         refused = (*split.skipped, split.rest) if split.rest else split.skipped
         too_deep = sum(malformed.code == 'too-deep' for malformed in refused)
         done = Record(record.origin, record.data, split.documents, indices_of(split),

@@ -6,8 +6,9 @@ import apache_beam as beam
 
 from pipeline.kinesis.kpl import UserRecord, deaggregate_record
 from pipeline.source import Batch
-from transforms import Failure, MalformedRecord, Origin, Record, split_record
+from transforms import Failure, MalformedRecord, Origin, Record
 from transforms.encode import encode_value
+from transforms.split import is_malformed
 
 #: A page passes through the stages in portions, so that each is still in the processor's cache at the next stage. With
 #: 64 KiB the whole job takes a sixth less CPU than with whole pages, and less memory.
@@ -51,7 +52,9 @@ def deaggregate_batch(batch: Batch, labels: dict[str, str]) -> Deaggregated:
             deaggregated.records.append(Record(origin, raw.data))
             continue
         for index, user in enumerate(users):
-            sub = origin._replace(sub_sequence=index, partition_key=user.partition_key)
+            # Positional: several times faster than `_replace`.
+            sub = Origin(origin.stream, origin.shard, origin.sequence, index, user.partition_key, origin.arrival_ms,
+                         label, origin.window_ms, origin.part)
             deaggregated.records.append(Record(sub, user.data))
     return deaggregated
 
@@ -66,8 +69,7 @@ def check_errors(users: Sequence[UserRecord], size: int) -> None:
     if len(users) * most + 2 * size <= left:  # nearly all aggregates; base64 makes a fragment less than twice as long
         return
     for user in users:
-        split = split_record(user.data)
-        if split.rest or split.skipped:
+        if is_malformed(user.data):
             left -= ERROR_LINE_BYTES + len(encode_value(user.partition_key)) + 2 * len(user.data)
             if left < 0:
                 raise MalformedRecord('invalid-kpl', 'the error lines of its malformed records would take more than '

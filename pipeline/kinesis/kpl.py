@@ -52,11 +52,11 @@ def _user_records(message: bytes) -> list[UserRecord]:
         if field == 1 and isinstance(value, bytes):
             keys.append(_key(value))
         elif field == 3 and isinstance(value, bytes):
-            records.append(dict(_fields(value)))
+            records.append(_user_record(value))
             if len(records) > most:
                 raise MalformedRecord('invalid-kpl',
                                       f'its user records take less than {MIN_USER_RECORD_BYTES} bytes each')
-    return [_user_record(record, keys) for record in records] or [UserRecord(None, b'')]
+    return [UserRecord(keys[key], data) for key, data in records] or [UserRecord(None, b'')]
 
 
 def _key(encoded: bytes) -> str:
@@ -66,25 +66,38 @@ def _key(encoded: bytes) -> str:
     return key
 
 
-def _user_record(record: dict[int, int | bytes], keys: list[str]) -> UserRecord:
-    key, data = record.get(1), record.get(3)
+def _user_record(message: bytes) -> tuple[int, bytes]:
+    """Return the index of the partition key of a user record, and its data."""
+    # The usual short record: a key of one byte, and data that its one byte of length measures. An aggregate may hold
+    # 43,000 of them.
+    if 4 <= len(message) < 0x84 and message[0] == 0x08 and message[2] == 0x1A and message[3] == len(message) - 4:
+        if message[1] < 0x80:
+            return message[1], message[4:]
+    fields = dict(_fields(message))
+    key, data = fields.get(1), fields.get(3)
     if not isinstance(key, int) or not isinstance(data, bytes):
         raise ValueError('a required field is missing')
-    return UserRecord(keys[key], data)
+    return key, data
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (field number, value) of a protobuf message. Raise IndexError or ValueError if it is not one."""
     offset = 0
     while offset < len(message):
-        tag, offset = _varint(message, offset)
+        tag = message[offset]
+        offset += 1
+        if tag >= 0x80:
+            tag, offset = _varint(message, offset - 1)
         kind = tag & 7
         if kind == _VARINT:
             number, offset = _varint(message, offset)
             yield tag >> 3, number
             continue
         if kind == _BYTES:
-            size, offset = _varint(message, offset)
+            size = message[offset]
+            offset += 1
+            if size >= 0x80:
+                size, offset = _varint(message, offset - 1)
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
         else:

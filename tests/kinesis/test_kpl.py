@@ -77,6 +77,23 @@ def test_unknown_fields_are_skipped() -> None:
         UserRecord('k', b'x')]
 
 
+@given(st.binary(max_size=6) | st.builds(
+    lambda key, data, rest: number(1, key) + field(3, data) + rest, st.integers(0, 300), st.binary(max_size=140),
+    st.just(b'') | st.binary(max_size=4)))
+def test_a_short_user_record_is_read_like_any_other(message: bytes) -> None:
+    """A number may be longer than it has to be: `88 00` is a tag of 8. The KPL does not write it so."""
+    keys = b''.join(field(1, b'%d' % key) for key in range(301))
+
+    def read(record: bytes) -> object:
+        try:
+            return deaggregate_record('outer', sealed(keys + field(3, record)))
+        except MalformedRecord:
+            return 'malformed'
+
+    longer = b'\x88\x00' + message[1:] if message[:1] == b'\x08' else message
+    assert read(message) == read(longer)
+
+
 def test_an_aggregate_of_ten_mebibytes_is_taken_apart() -> None:
     users = [('key', bytes(1 << 20))] * 10
 

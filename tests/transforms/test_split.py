@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from transforms import split
 from transforms.limits import MAX_LEVELS
-from transforms.scan import containers_in
-from transforms.split import Malformed, Split, indices_of, split_record
+from transforms.scan import BOM, containers_in
+from transforms.split import Malformed, Split, indices_of, is_malformed, split_record
 
 DATA = pathlib.Path(__file__).parents[1] / 'data'
 
@@ -268,3 +268,18 @@ def test_the_longest_integer_is_the_same_whatever_the_environment_says(digits: s
                          env={**os.environ, 'PYTHONINTMAXSTRDIGITS': digits})
 
     assert job.stdout == '[4306]\n[]\n'
+
+
+@given(st.lists(st.sampled_from([b'{}', b'{', b'}', b'{"a":1}', b' ', b'\xff', b'[1]', b'{"a":1e999}', BOM, b'"', b'1',
+                                 b',', nested(70), nested(2000), b'{"a":"\\ud800"}'])))
+def test_a_record_is_malformed_if_splitting_it_gives_a_fragment(pieces: list[bytes]) -> None:
+    data = b''.join(pieces)
+    split = split_record(data)
+
+    assert is_malformed(data) == bool(split.rest or split.skipped)
+
+
+def test_no_decoder_is_made_to_see_that_a_short_record_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('msgspec.json.Decoder', None)
+
+    assert [is_malformed(data) for data in (b'{', b'1', b'[]', b'\xff', b'', b'{}')] == [True] * 4 + [False] * 2
