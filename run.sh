@@ -31,7 +31,7 @@ install() {  # a stamp for each extra, which names the checkout: one that was cu
 case "${1-}" in
 '') install local; exec "$python" -P -m pipeline.local.demo ;;
 test) shift; cd "$root"; install test
-    if [ "${1-}" = --fast ]; then shift; set -- --ignore=tests/integration "$@"; else tests/tools/install.sh; fi
+    if [ "${1-}" = --fast ]; then shift; set -- --ignore=tests/integration --hypothesis-profile=fast "$@"; else tests/tools/install.sh; fi
     "$python" -m ruff check; "$python" -m mypy
     exec "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@" ;;
 bench) shift; cd "$root"; install test; tests/tools/install.sh; exec "$python" -m tests.bench "$@" ;;

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Generator
 from typing import Any
 
+import botocore.loaders
 import hypothesis
 import pytest
 
@@ -15,7 +16,21 @@ from pipeline.progress import PROGRESS, Progress
 from tests import keeper
 
 hypothesis.settings.register_profile('without a deadline', deadline=None)
+hypothesis.settings.register_profile('fast', deadline=None, max_examples=25)  # of ./run.sh test --fast
 hypothesis.settings.load_profile('without a deadline')
+
+#: The models of AWS services take 0.1 s to read, and hundreds of tests make a session of their own.
+_read_model = botocore.loaders.JSONFileLoader.load_file
+_models: dict[str, Any] = {}
+
+
+def _load_model(loader: Any, path: str) -> Any:
+    if path not in _models:
+        _models[path] = _read_model(loader, path)
+    return _models[path]
+
+
+botocore.loaders.JSONFileLoader.load_file = _load_model
 KEEPER = pytest.StashKey[tuple[str, 'subprocess.Popen[bytes]']]()
 
 

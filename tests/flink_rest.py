@@ -4,9 +4,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
+
+from tests.http_server import running
 
 JOB, OTHER = 'a' * 32, 'b' * 32
 NAME = 'mmp-pipeline-lake'
@@ -70,12 +71,6 @@ def serving(rest: FlinkRest) -> Iterator[FlinkRest]:
             self.end_headers()
             self.wfile.write(body)
 
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.01})
-        thread.start()
+    with running(http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)) as server:
         rest.url = f'http://127.0.0.1:{server.server_port}'
-        try:
-            yield rest
-        finally:
-            server.shutdown()
-            thread.join()
+        yield rest

@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import sys
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -31,6 +30,7 @@ from pipeline.kinesis.client import connect
 from pipeline.kinesis.errors import PassingError
 from pipeline.local.servers import LOOPBACK, REGION, demo_environment
 from pipeline.stores.s3 import S3Store, _s3_client
+from tests.http_server import running
 
 URL = 'https://kinesis'
 ROLE = 'arn:aws:iam::123456789012:role/x'
@@ -64,10 +64,8 @@ def server() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with Server((LOOPBACK, 0), Handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+    with running(Server((LOOPBACK, 0), Handler)) as found:
         yield found
-        found.shutdown()
 
 
 @pytest.fixture

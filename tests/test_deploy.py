@@ -9,7 +9,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +21,7 @@ from pipeline.local.servers import LocalAws, demo_environment
 from pipeline.options.options import parse_options
 from pipeline.runners import worker_pool
 from pipeline.runners.runners import beam_options, readers_of
+from tests.http_server import running
 
 ROOT = pathlib.Path(__file__).parents[1]
 DEPLOY = ROOT / 'deploy'
@@ -231,14 +231,8 @@ def metadata_server(asked: list[tuple[str, str | None]]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.01})
-        thread.start()
-        try:
-            yield f'127.0.0.1:{server.server_port}'
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)) as server:
+        yield f'127.0.0.1:{server.server_port}'
 
 
 def test_workers_on_google_cloud_get_aws_credentials_by_their_service_account(tmp_path: pathlib.Path) -> None:

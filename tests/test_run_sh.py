@@ -157,7 +157,8 @@ def test_an_installation_that_was_cut_short_is_made_anew(machine: Machine) -> No
 
 @pytest.mark.parametrize(('words', 'left_out', 'tools'), [
     (['test', '-k', 'a b'], [], ['installed']),
-    (['test', '--fast', '-k', 'a b'], ['--ignore=tests/integration'], [])], ids=['all', 'fast'])
+    (['test', '--fast', '-k', 'a b'], ['--ignore=tests/integration', '--hypothesis-profile=fast'], [])],
+    ids=['all', 'fast'])
 def test_the_fast_tests_are_all_but_those_of_integration_and_need_no_tools(
         machine: Machine, words: list[str], left_out: list[str], tools: list[str]) -> None:
     machine.python('python3', 3, 11, 7)

@@ -8,7 +8,6 @@ import base64
 import contextlib
 import functools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pipeline.local.servers import LOOPBACK
 from pipeline.windows import align_down
+from tests.http_server import running
 from tests.integration.jobs import FLUSH_MS
 
 HASH_RANGE = 1 << 128
@@ -116,14 +116,8 @@ def serve(stub: Stub) -> Iterator[str]:
 
     server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with running(server):
         yield f'http://{LOOPBACK}:{server.server_port}'
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _row(record: StubRecord, sequence: int) -> bytes:

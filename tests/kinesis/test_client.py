@@ -4,7 +4,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from pipeline.kinesis.calls import BotoKinesis
 from pipeline.kinesis.client import _open_client, _time
 from pipeline.kinesis.errors import ExpiredIterator, PassingError
 from pipeline.local.servers import LOOPBACK, demo_environment
+from tests.http_server import running
 from tests.kinesis.wire import Wire
 
 RECORD = {'SequenceNumber': '49', 'ApproximateArrivalTimestamp': 1795429025.117, 'PartitionKey': 'ключ',
@@ -44,10 +44,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     for name, value in demo_environment().items():
         monkeypatch.setenv(name, value)
-    with Server((LOOPBACK, 0), Handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+    with running(Server((LOOPBACK, 0), Handler)) as found:
         yield found
-        found.shutdown()
 
 
 def page_of(server: Server, ours: bool) -> Page:

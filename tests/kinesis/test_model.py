@@ -2,7 +2,7 @@
 
 Whoever reads windows again finds in each the records that it had, by the manifests of the first time.
 
-`MODEL_HISTORIES` is the number of histories to try; CI tries 300.
+`MODEL_HISTORIES` is the number of histories to try; CI tries 300, the fast tests 75.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.kinesis.commits import again, commit, records_of, reports_of
 from tests.kinesis.driver import Driver, Outcome
 from tests.kinesis.fake import START_MS, FakeKinesis
 
-HISTORIES = int(os.environ.get('MODEL_HISTORIES', '300'))
+HISTORIES = int(os.environ.get('MODEL_HISTORIES', 3 * settings().max_examples))
 FLUSH_MS, SLACK_MS, FLUSH_BYTES = 10_000, 10_000, 20
 ERRORS = {
     'throttle': lambda: PassingError('ProvisionedThroughputExceededException'),

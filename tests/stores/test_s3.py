@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
-import threading
 import types
 from collections.abc import Callable, Iterator
 
@@ -12,6 +11,7 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.local.servers import LOOPBACK, LocalAws, demo_environment
 from pipeline.stores.s3 import S3Store
+from tests.http_server import running
 
 BUCKET = 'lake'
 
@@ -123,10 +123,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], tuple[int,
 
     for name, value in demo_environment().items():
         monkeypatch.setenv(name, value)
-    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)) as server:
         yield S3Store(BUCKET, 'x', f'http://{LOOPBACK}:{server.server_port}')
-        server.shutdown()
 
 
 
@@ -183,14 +181,12 @@ def test_rotated_credentials_are_read_again_once(monkeypatch: pytest.MonkeyPatch
 
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
         monkeypatch.setenv(name, 'us-east-1')
-    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)) as server:
         store = S3Store(BUCKET, 'x', f'http://{LOOPBACK}:{server.server_port}')
         if expired == 1:
             assert store.get('a') == b'here'
         else:
             with pytest.raises(StoreError, match='failed with ExpiredToken: renew the credentials'):
                 store.get('a')
-        server.shutdown()
 
     assert keys == ['us-east-1', 'rotated']
