@@ -44,11 +44,13 @@ def main(argv: Sequence[str]) -> int:
 def leave(code: int) -> NoReturn:
     """End the process: a runner's threads may be in the middle of a window, which a resume reads again.
 
-    The exit handlers of runners are called, since these end the processes that the runners started.
+    The exit handlers of runners are called, since these end the processes that the runners started. The last line on
+    stderr stays the last one: workers in threads lose their runner meanwhile, and print tracebacks.
     """
     logging.disable(logging.CRITICAL)
     _hush_threads()
-    for stop in (sys.stdout.flush, sys.stderr.flush, atexit._run_exitfuncs):
+    said, sys.stderr = sys.stderr, _nowhere()
+    for stop in (said.flush, atexit._run_exitfuncs, sys.stdout.flush):
         with contextlib.suppress(Exception):
             stop()
     os._exit(code)

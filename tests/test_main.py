@@ -66,16 +66,18 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, c
     assert capfd.readouterr().err == 'pipeline: ended; what is committed stays, go on with --start=resume\n'
 
 
-def test_leaving_runs_what_was_registered_for_the_end_and_waits_for_no_thread() -> None:
-    script = ('import atexit, threading, time, pipeline.main as program\n'
+def test_leaving_runs_what_was_registered_for_the_end_waits_for_no_thread_and_adds_no_line() -> None:
+    script = ('import atexit, sys, threading, time, pipeline.main as program\n'
               'atexit.register(print, "stopped")\n'
+              'atexit.register(lambda: print("lost", file=sys.stderr))\n'
+              'print("pipeline: error: why", file=sys.stderr)\n'
               'threading.Thread(target=time.sleep, args=[60]).start()\n'
               'print("done")\n'
               'program.leave(3)\n')
 
     job = subprocess.run([sys.executable, '-c', script], text=True, capture_output=True, timeout=50)
 
-    assert (job.returncode, job.stdout.split()) == (3, ['done', 'stopped'])
+    assert (job.returncode, job.stdout.split(), job.stderr) == (3, ['done', 'stopped'], 'pipeline: error: why\n')
 
 
 @pytest.mark.parametrize(('args', 'err'), [

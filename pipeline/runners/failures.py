@@ -8,9 +8,13 @@ from botocore.exceptions import BotoCoreError
 
 from pipeline.errors import Gap, PipelineError, ReadError
 
+GO_ON = 'what is committed stays, go on with --start=resume'
 _STEP = re.compile(r" \[while running '[^']*'\]")
 #: The last line of a traceback of one of this program's errors, or of the AWS SDK's.
 _LINE = re.compile(r'^.*?(?:botocore\.exceptions\.\w+|pipeline\.errors\.\w+): (.+)$', re.MULTILINE)
+#: Prism runs what needs no worker itself. If the machine stalls for a tenth of a second there, Prism 2.77 asks a worker
+#: that there is none of how far it is.
+_PRISM = re.compile(r'panic in stage\.Execute bundle processing goroutine: (.+?), stage:')
 _READ = re.compile(r'^.*?pipeline\.errors\.(ReadError|Gap): (.+)$', re.MULTILINE)
 
 
@@ -23,9 +27,14 @@ def reason_of(error: Exception) -> str | None:
     if isinstance(error, (BotoCoreError, PipelineError)):
         return _STEP.sub('', str(error))
     if isinstance(error, grpc.RpcError):
-        return 'the runner does not answer any more; what is committed stays, go on with --start=resume'
-    lines = _LINE.findall(str(error)) if isinstance(error, RuntimeError) else []
-    return _STEP.sub('', lines[-1]).strip() if lines else None
+        return f'the runner does not answer any more; {GO_ON}'
+    if not isinstance(error, RuntimeError):
+        return None
+    lines = _LINE.findall(str(error))
+    if lines:
+        return _STEP.sub('', lines[-1]).strip()
+    found = _PRISM.search(str(error))
+    return f'Prism failed by a fault of its own ({found[1]}); {GO_ON}' if found else None
 
 
 def read_error_in(text: str) -> ReadError | None:

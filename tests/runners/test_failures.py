@@ -30,6 +30,17 @@ def test_a_bug_has_no_reason(error: Exception) -> None:
     assert reason_of(error) is None
 
 
+def test_a_panic_of_prism_is_a_reason_unless_a_worker_said_why() -> None:
+    panic = ('Pipeline job-001 failed in state FAILED: panic in stage.Execute bundle processing goroutine: runtime '
+             'error: invalid memory address, stage: &{ID:stage-010 transforms:[a]},stackTrace:\ngoroutine 164')
+
+    assert reason_of(RuntimeError(panic)) == (
+        'Prism failed by a fault of its own (runtime error: invalid memory address); what is committed stays, go on '
+        'with --start=resume')
+    assert reason_of(RuntimeError(f'{panic}\npipeline.errors.StoreError: no bucket')) == 'no bucket'
+    assert reason_of(ValueError(panic)) is None
+
+
 def test_a_lost_runner_is_a_reason() -> None:
     assert reason_of(grpc.RpcError()) == (
         'the runner does not answer any more; what is committed stays, go on with --start=resume')
