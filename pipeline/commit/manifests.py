@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ T = TypeVar('T')
 
 VERSION = 1
 _NAME = re.compile(MANIFESTS + r'.*/\d{8}T\d{6}Z\.json')
+_MAKING = threading.Lock()
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -159,11 +162,19 @@ def decode_strictly(data: bytes, path: str, kind: type[T]) -> T:
     try:
         version = msgspec.json.decode(data, type=dict[str, Any]).get('version')
         if version in (None, VERSION):
-            return msgspec.json.decode(data, type=kind)
+            return _decoder(kind).decode(data)
     except (ValueError, RecursionError):
         remedy = 'put back an older version' if path == RESUME else 'put it back, or remove it and replay its window'
         raise ManifestError(f'{path} is damaged: not JSON of this program; {remedy}') from None
     raise ManifestError(f'{path} is of version {version}, this program reads version {VERSION}')
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of a class. msgspec crashes if two threads at once make the first one."""
+    with _MAKING:
+        if kind not in _DECODERS:
+            _DECODERS[kind] = msgspec.json.Decoder(kind)
+        return _DECODERS[kind]
 
 
 def encode_pretty(value: Any) -> bytes:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import orjson
 import pytest
@@ -8,6 +11,7 @@ from pipeline.commit.ledger import add_up
 from pipeline.commit.manifests import (
     Manifest,
     Settings,
+    encode_manifest,
     last_manifest,
     make_manifest,
     manifests_between,
@@ -121,3 +125,22 @@ def test_another_version_is_refused_with_both() -> None:
         read_resume_point(store)
 
     assert str(error.value) == 'resume.json is of version 2, this program reads version 1'
+
+
+def test_threads_may_read_the_first_manifest_of_a_process_at_once() -> None:
+    script = '''
+import sys, threading
+from pipeline.commit.manifests import Manifest, decode_strictly
+sys.setswitchinterval(1e-6)
+data, barrier = sys.stdin.buffer.read(), threading.Barrier(16)
+def read():
+    barrier.wait()
+    decode_strictly(data, 'x', Manifest)
+threads = [threading.Thread(target=read) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+'''
+    codes = [subprocess.run([sys.executable, '-c', script], input=encode_manifest(manifest_of(START)), timeout=60,
+                            check=False).returncode for _ in range(3)]
+
+    assert codes == [0, 0, 0]
