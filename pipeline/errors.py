@@ -18,6 +18,9 @@ reader handles by itself are in kinesis/errors.py.
 """
 from __future__ import annotations
 
+#: The advice of what ends a run but not its work. pipeline/main.py fits it to the command line.
+GO_ON = 'what is committed stays, go on with --start=resume'
+
 
 class PipelineError(Exception):
     """An error whose message is one line for an operator."""

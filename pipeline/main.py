@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, TextIO
 
-from pipeline.errors import PipelineError
+from pipeline.errors import GO_ON, PipelineError
 from pipeline.gc_tuning import relax_gc
 from pipeline.options.options import Options, parse_options
 from pipeline.progress import PROGRESS
@@ -69,7 +69,7 @@ def _run(options: Options) -> int:
         reason, code = reason_of(error), error.exit_code if isinstance(error, PipelineError) else FAILED
         if reason is None:
             traceback.print_exc()
-            reason = 'a bug, see above; what is committed stays, go on with --start=resume'
+            reason = f'a bug, see above; {GO_ON}'
         return _failed(_fitting(reason, options.start_over) if code == FAILED else reason, code)
     return 0
 
@@ -137,6 +137,6 @@ def _runs_here(runner: str) -> bool:
 def _ended(options: Options) -> int:
     clear = '\r\033[K' if os.isatty(2) else ''
     # Not print: the signal may have come in the middle of one.
-    line = _fitting('pipeline: ended; what is committed stays, go on with --start=resume', options.start_over)
+    line = _fitting(f'pipeline: ended; {GO_ON}', options.start_over)
     os.write(2, f'{clear}{line}\n'.encode())
     return 0 if options.stop is None else INTERRUPTED

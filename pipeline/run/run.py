@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError
 from pipeline.aws import default_region
 from pipeline.commit.manifests import Placement
 from pipeline.commit.resume_point import follow, update_resume_point
-from pipeline.errors import Gap, ManifestError, ReadError, RunRefused, StoreError
+from pipeline.errors import GO_ON, Gap, ManifestError, ReadError, RunRefused, StoreError
 from pipeline.kinesis.api import KinesisApi
 from pipeline.kinesis.client import connect
 from pipeline.options.options import Options
@@ -136,7 +136,7 @@ def _report(session: _Session, plan: Plan, seconds: float, say: Say) -> None:
     if plan.stop_ms is None:
         say('Dataflow runs the job from here on; cancel it there (never drain it) and go on with --start=resume'
             if runs_alone(session.options) else
-            'the runner has ended the job; what is committed stays, go on with --start=resume')
+            f'the runner has ended the job; {GO_ON}')
         return
     report = sum_up(session.store, plan.start_ms, plan.stop_ms, session.options.flush_ms, plan.settings)
     report.seconds, report.notes = seconds, plan.notes

@@ -6,9 +6,8 @@ import re
 import grpc
 from botocore.exceptions import BotoCoreError
 
-from pipeline.errors import Gap, PipelineError, ReadError
+from pipeline.errors import GO_ON, Gap, PipelineError, ReadError
 
-GO_ON = 'what is committed stays, go on with --start=resume'
 _STEP = re.compile(r" \[while running '[^']*'\]")
 #: The last line of a traceback of one of this program's errors, or of the AWS SDK's.
 _LINE = re.compile(r'^.*?(?:botocore\.exceptions\.\w+|pipeline\.errors\.\w+): (.+)$', re.MULTILINE)

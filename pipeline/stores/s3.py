@@ -21,7 +21,7 @@ from pipeline.aws import (
     reason_of,
     status_of,
 )
-from pipeline.errors import StoreError
+from pipeline.errors import GO_ON, StoreError
 from pipeline.stores.base import PROBE
 from pipeline.stores.retries import note_retry
 
@@ -207,6 +207,6 @@ def _store_error(name: str, where: str, error: Exception) -> StoreError:
     what, code = f'S3 {name} on {where}', code_of(error)
     if passes(error):
         return StoreError(f'{what} still fails with {name_of(error)} after {aws.PATIENCE_S:.0f} s: '
-                          f'{reason_of(error, NETWORK)}; what is committed stays, go on with --start=resume')
+                          f'{reason_of(error, NETWORK)}; {GO_ON}')
     advice = f'grant {GRANTS[name]}' if code == 'AccessDenied' else ADVICE.get(code, '')
     return StoreError(f'{what} failed with {name_of(error)}: {reason_of(error, advice)}')
