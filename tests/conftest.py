@@ -1,6 +1,7 @@
 """In CI a skip is a failure, no property fails for want of time, and nothing that the tests start outlives them."""
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -20,17 +21,7 @@ hypothesis.settings.register_profile('fast', deadline=None, max_examples=25)  # 
 hypothesis.settings.load_profile('without a deadline')
 
 #: The models of AWS services take 0.1 s to read, and hundreds of tests make a session of their own.
-_read_model = botocore.loaders.JSONFileLoader.load_file
-_models: dict[str, Any] = {}
-
-
-def _load_model(loader: Any, path: str) -> Any:
-    if path not in _models:
-        _models[path] = _read_model(loader, path)
-    return _models[path]
-
-
-botocore.loaders.JSONFileLoader.load_file = _load_model
+botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
 KEEPER = pytest.StashKey[tuple[str, 'subprocess.Popen[bytes]']]()
 
 

@@ -22,8 +22,6 @@ from tests.waiting import TIMEOUT_S, wait_until
 T = TypeVar('T')
 ROOT = pathlib.Path(__file__).parents[2]
 FLUSH_MS = 1000
-#: What a job says, and the code that it ends with, if Prism panics; on a machine short of CPU it does so now and then.
-PRISM_FAULT, FAULTY = 'Prism failed by a fault of its own', 1
 
 
 class Jobs:
@@ -46,10 +44,11 @@ class Jobs:
 
     def run(self, prefix: str, *options: str, code: int = 0) -> str:
         """Run a job to its end, and again if Prism fails by a fault of its own. Return what it printed."""
-        job = self.start(prefix, *options)
-        while PRISM_FAULT in (said := finish(job, code, FAULTY)):
+        while True:
             job = self.start(prefix, *options)
-        return said
+            said = _output(job)
+            if not prism_failed(job.returncode, said):
+                return _checked(job, said, code)
 
     def objects(self, prefix: str) -> dict[str, str]:
         """Return a digest of each object under events/, errors/ and backup/, by key below the prefix."""
@@ -88,18 +87,29 @@ def decoded(stored: bytes) -> list[Any]:
     return [json.loads(line) for line in gzip.decompress(stored).splitlines()]
 
 
-def finish(job: subprocess.Popen[str], code: int = 0, faulty: int | None = None) -> str:
-    """Wait for the end of a job. Return what it printed.
+def prism_failed(code: int | None, said: str) -> bool:
+    """Return whether a job ended by a panic of Prism; on a machine short of CPU it does so now and then."""
+    return code == 1 and 'Prism failed by a fault of its own' in said
 
-    Fail if its exit code is another one, unless that is `faulty` and Prism failed by a fault of its own.
-    """
+
+def finish(job: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for the end of a job. Return what it printed. Fail if its exit code is another one."""
+    return _checked(job, _output(job), code)
+
+
+def _output(job: subprocess.Popen[str]) -> str:
+    """Wait for the end of a job. Return what it printed. Fail if it does not end."""
     try:
         out, err = job.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         out, err = kill(job)
         raise AssertionError(f'the job did not end within {TIMEOUT_S:g} s:\n{out}\n{err}') from None
-    assert job.returncode == code or job.returncode == faulty and PRISM_FAULT in err, (job.returncode, out, err)
     return out + err
+
+
+def _checked(job: subprocess.Popen[str], said: str, code: int) -> str:
+    assert job.returncode == code, (job.returncode, said)
+    return said
 
 
 def wait_for_job(job: subprocess.Popen[str], condition: Callable[[], T], what: str) -> T:

@@ -114,9 +114,7 @@ def serve(stub: Stub) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    server.daemon_threads = True
-    with running(server):
+    with running(ThreadingHTTPServer((LOOPBACK, 0), Handler)) as server:
         yield f'http://{LOOPBACK}:{server.server_port}'
 
 

@@ -24,7 +24,7 @@ from tests.integration.external_servers import kinesalite, seaweedfs, server
 from tests.integration.flink_cluster import FlinkCluster
 from tests.integration.flink_parts import JOB_MANAGER, POOL, TASK_MANAGER
 from tests.integration.history import History, newest
-from tests.integration.jobs import FAULTY, PRISM_FAULT
+from tests.integration.jobs import prism_failed
 from tests.integration.lake import needs_prism
 from tests.waiting import wait_until
 
@@ -103,13 +103,12 @@ class Killer:
 
 def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> list[Kill]:
     """Kill the process of a continuous run, or its Prism, then run the same command line again."""
-    left = list(victims)
-    while left:
-        victim = left[0]
+    while len(killer.kills) < len(victims):
+        victim = victims[len(killer.kills)]
         with killer.jobs(*options) as job, killer.second_job(*options):
             wait = killer.wait_for_progress if victim == 'prism' else killer.wait_for_moment
             wait(lambda job=job: job.poll() is None)  # type: ignore[misc]
-            if job.poll() == FAULTY and PRISM_FAULT in _last_line(killer.log):
+            if job.poll() is not None and prism_failed(job.poll(), _last_line(killer.log)):
                 continue
             assert job.poll() is None, killer.log.read_text(errors='replace')[-3000:]
             os.kill(_prism_of(job.pid) if victim == 'prism' else job.pid, signal.SIGKILL)
@@ -118,7 +117,6 @@ def kill_continuous(killer: Killer, victims: Sequence[str], *options: str) -> li
             assert code == (1 if victim == 'prism' else -signal.SIGKILL)
             if victim == 'prism':
                 assert 'pipeline: error: the runner does not answer any more;' in _last_line(killer.log)
-        del left[0]
     killer.over.set()
     with killer.jobs(*options) as job:
         killer.wait_for_progress(lambda: True)
